@@ -1,0 +1,46 @@
+"""fixedsim: bit-exact fixed-point simulation of low-precision recurrent networks.
+
+The names below are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fixedsim.casts import Overflow as Overflow
+    from fixedsim.casts import Rounding as Rounding
+    from fixedsim.errors import FixedsimError as FixedsimError
+    from fixedsim.formats import Format as Format
+    from fixedsim.importers import load_network as load_network
+    from fixedsim.model import Model as Model
+    from fixedsim.model import RunResult as RunResult
+    from fixedsim.model import load_model as load_model
+    from fixedsim.network import Description as Description
+    from fixedsim.network import Network as Network
+    from fixedsim.profiles import Profile as Profile
+    from fixedsim.profiles import load_profile as load_profile
+    from fixedsim.quantize import quantize as quantize
+
+_HOME = {
+    "Overflow": "casts",
+    "Rounding": "casts",
+    "FixedsimError": "errors",
+    "Format": "formats",
+    "load_network": "importers",
+    "Model": "model",
+    "RunResult": "model",
+    "load_model": "model",
+    "Description": "network",
+    "Network": "network",
+    "Profile": "profiles",
+    "load_profile": "profiles",
+    "quantize": "quantize",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fixedsim' has no attribute {name!r}")
+    return getattr(import_module(f"fixedsim.{_HOME[name]}"), name)

@@ -1,0 +1,386 @@
+"""From a layer's integers, once: proven bounds, the kernel that they allow, and packed weights. Never saved.
+
+A bound here is proven from the actual weights, for every input of the input's format and for every prefix of the
+accumulation order, start value included. Where it shows that an accumulator can't overflow, any exact kernel gives
+the accumulator's result; where it doesn't, the step-by-step kernel runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.arrays import narrow, pack_activations, pack_narrowing
+from fixedsim.casts import Overflow, Rounding
+from fixedsim.errors import ModelError
+from fixedsim.formats import Format, bits_for
+from fixedsim.kernels.elementwise import activate_all, narrow_rows
+from fixedsim.kernels.products import accumulate_steps, matmul_int32, matmul_wide
+from fixedsim.profiles.datapath import (
+    STEP_BITS,
+    Accumulator,
+    Activation,
+    Check,
+    Form,
+    LookupTable,
+    Narrowing,
+    PiecewiseLinear,
+)
+
+Integers = NDArray[np.int64]
+_CHUNK = 1 << 22  # elements of weight x input handled at a time where bounds need every prefix
+_FEW = 4  # input vectors up to which the matrix-vector kernel is quicker than BLAS
+_INT64 = Format.integer(64)
+_EXACT_FLOAT32 = 1 << 24
+_EXACT_FLOAT64 = 1 << 53
+
+
+class ProductKernel(StrEnum):
+    """What computes the sums of products of a matrix."""
+
+    FLOAT32 = "float32"  # BLAS, exact while every partial sum stays within 2**24
+    FLOAT64 = "float64"  # BLAS, exact while every partial sum stays within 2**53
+    INT64 = "int64"  # compiled integer loops
+    STEPS = "steps"  # the accumulator as it is, step by step
+
+
+@dataclass(frozen=True)
+class Range:
+    """The lowest and highest integer that each row can reach (Python integers or arrays of them)."""
+
+    low: Any
+    high: Any
+
+    def union(self, other: "Range") -> "Range":
+        """The range that holds both."""
+        return Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    def plus(self, other: "Range") -> "Range":
+        """The range of sums."""
+        return Range(self.low + other.low, self.high + other.high)
+
+    def within(self, form: Format) -> bool:
+        """Whether every row stays within the raws of ``form``."""
+        return bool(np.all(self.low >= form.raw_min) and np.all(self.high <= form.raw_max))
+
+    def bits(self) -> NDArray[np.int64]:
+        """The least two's complement width that holds each row."""
+        pairs = zip(np.atleast_1d(self.low).tolist(), np.atleast_1d(self.high).tolist(), strict=True)
+        return np.array([bits_for(low, high) for low, high in pairs], dtype=np.int64)
+
+    @property
+    def magnitude(self) -> int:
+        """The largest magnitude over all rows."""
+        return max(abs(int(np.min(self.low))), abs(int(np.max(self.high))))
+
+
+def format_range(form: Format, *, centred: bool = False) -> Range:
+    """The raws of a format, less its zero point if ``centred``."""
+    shift = form.zero_point if centred else 0
+    return Range(form.raw_min - shift, form.raw_max - shift)
+
+
+def activation_range(activation: Activation) -> Range:
+    """The raws that an activation can give."""
+    if isinstance(activation, LookupTable):
+        return Range(min(activation.values), max(activation.values))
+    return Range(activation.low, activation.high)
+
+
+def require_int64(values: Range, subject: str) -> None:
+    """Refuse what 64-bit words could not hold exactly.
+
+    Raises:
+        ModelError: the range goes past a signed 64-bit integer.
+    """
+    if not values.within(_INT64):
+        widest = int(np.max(values.bits()))
+        raise ModelError(f"{subject} must fit 64 bits, not {widest}; choose narrower formats for what enters it")
+
+
+def product_range(first: Range, second: Range) -> Range:
+    """The range of products of two scalars' ranges."""
+    corners = [a * b for a in (int(first.low), int(first.high)) for b in (int(second.low), int(second.high))]
+    return Range(min(corners), max(corners))
+
+
+class Products:
+    """The sums of products of one matrix, in one accumulator, for input vectors of one format.
+
+    Args:
+        weight: raws ``(rows, inputs)``.
+        product_shift: ``(rows,)`` shift of each row's product narrowing (ignored where products are exact).
+        inputs: range of the centred inputs.
+        start: range of the start value of each row.
+        last: what is added after the products, ``(rows,)``, or None.
+    """
+
+    def __init__(
+        self,
+        weight: NDArray[np.integer[Any]],
+        product_shift: Integers,
+        accumulator: Accumulator,
+        *,
+        inputs: Range,
+        start: Range,
+        last: Integers | None = None,
+    ) -> None:
+        self.weight = weight
+        self.product_shift = product_shift
+        self.accumulator = accumulator
+        self.inputs = inputs
+        self.start = start
+        self.last = last
+        self.total, self.prefixes, self.magnitude = self._bounds()
+
+    @property
+    def rows(self) -> int:
+        """The count of sums."""
+        return int(self.weight.shape[0])
+
+    @cached_property
+    def proven(self) -> bool:
+        """Whether no prefix of any row can leave the accumulator."""
+        return self.prefixes.within(self.accumulator.format)
+
+    @cached_property
+    def guard(self) -> Integers | None:
+        """Left shift of each row's products where their narrowing keeps every bit, else None."""
+        product = self.accumulator.product
+        if product is None:
+            return np.zeros(self.rows, dtype=np.int64)
+        if np.any(self.product_shift > 0) or product.multiplier != 1 or product.format.zero_point:
+            return None
+        largest = self._largest_weight * self.inputs.magnitude << int(np.max(-self.product_shift, initial=0))
+        return -self.product_shift if Range(-largest, largest).within(product.format) else None
+
+    @cached_property
+    def kernel(self) -> ProductKernel:
+        """The kernel that the bounds allow.
+
+        Raises:
+            ModelError: an accumulator wider than the step-by-step kernel's may overflow.
+        """
+        at_end = self.accumulator.check is Check.END
+        plain = self.guard is not None and (self.proven or at_end or self.accumulator.overflow is Overflow.WRAP)
+        if plain and self._fits_int64():
+            if self.magnitude <= _EXACT_FLOAT32:
+                return ProductKernel.FLOAT32
+            return ProductKernel.FLOAT64 if self.magnitude <= _EXACT_FLOAT64 else ProductKernel.INT64
+        if not plain and self._stepping.format.bits <= STEP_BITS and (not at_end or self.prefixes.within(self._stepping.format)):
+            return ProductKernel.STEPS
+        raise ModelError(
+            f"accumulator must be at most {STEP_BITS} bits wide, or be proven not to overflow, "
+            f"not {self.accumulator.bits} bits with sums of up to {int(np.max(self.prefixes.bits()))} bits"
+        )
+
+    @cached_property
+    def _stepping(self) -> Narrowing:
+        """The overflow after each addition of the step-by-step kernel: none for one that acts at the end."""
+        if self.accumulator.check is Check.END:
+            return Narrowing(Format.integer(STEP_BITS), Rounding.FLOOR, Overflow.WRAP)
+        return self._limiter
+
+    def _fits_int64(self) -> bool:
+        return self.prefixes.within(_INT64) and self.magnitude < 1 << 62
+
+    def _bounds(self) -> tuple[Range, Range, int]:
+        """Range of the totals, of every prefix, and the largest sum of magnitudes of one row's plain products."""
+        parts = [self._row_bounds(rows) for rows in self._row_chunks()]
+        total = Range(*(np.concatenate([part[i] for part in parts]) for i in (0, 1)))
+        peaks = Range(*(np.concatenate([part[i] for part in parts]) for i in (2, 3)))
+        magnitude = max((part[4] for part in parts), default=0)
+        total, prefixes = total.plus(self.start), peaks.plus(self.start).union(self.start)
+        if self.last is not None:
+            total = total.plus(Range(self.last.astype(object), self.last.astype(object)))
+            prefixes = prefixes.union(total)
+        return total, prefixes, magnitude
+
+    def _row_chunks(self) -> list[slice]:
+        step = max(1, _CHUNK // max(1, self.weight.shape[1]))
+        return [slice(first, first + step) for first in range(0, self.rows, step)] or [slice(0, 0)]
+
+    def _row_bounds(self, rows: slice) -> tuple[Any, Any, Any, Any, int]:
+        weight = self.weight[rows].astype(np.int64)
+        shift = int(np.max(np.abs(self.product_shift), initial=0))
+        if self._largest_weight * self.inputs.magnitude * max(1, weight.shape[1]) << shift >= 1 << 62:
+            weight = weight.astype(object)
+        least, most = self._extremes(weight, rows)
+        magnitude = int(np.max(np.sum(np.abs(weight), axis=1), initial=0)) * self.inputs.magnitude
+        total = _total(least), _total(most)
+        if np.all(least <= 0) and np.all(most >= 0):  # then no prefix goes further than the whole
+            return *total, *total, magnitude
+        return *total, _peak(least, np.minimum), _peak(most, np.maximum), magnitude
+
+    @cached_property
+    def _largest_weight(self) -> int:
+        return max(abs(int(np.min(self.weight, initial=0))), abs(int(np.max(self.weight, initial=0))))
+
+    def _extremes(self, weight: Any, rows: slice) -> tuple[Any, Any]:
+        """The least and the largest value of each product, as it is added."""
+        ends = weight * int(self.inputs.low), weight * int(self.inputs.high)
+        least, most = np.minimum(*ends), np.maximum(*ends)
+        product = self.accumulator.product
+        if product is None:
+            return least, most
+        if self.guard is not None:
+            return least << self.guard[rows, None], most << self.guard[rows, None]
+        if product.overflow is not Overflow.SATURATE:  # not monotone: any raw of the format can come out
+            return np.full_like(least, product.format.raw_min), np.full_like(most, product.format.raw_max)
+        shifts = self.product_shift[rows]
+        return narrow(least.T, product, shifts=shifts).T, narrow(most.T, product, shifts=shifts).T
+
+    def run(self, inputs: Integers, start: Integers, counts: Integers, *, finish: bool = True) -> Integers:
+        """The accumulators ``(vectors, rows)`` for centred inputs ``(vectors, inputs)`` and starts that broadcast.
+
+        ``finish`` adds what comes last and applies an overflow that acts at the end; without it another
+        :class:`Products` goes on with the sum. Low and high overflows are added to ``counts``.
+        """
+        if self.kernel is ProductKernel.STEPS:
+            sums = self._run_steps(inputs, start, counts, finish=finish)
+        else:
+            sums = self._exact(inputs)
+            if self.guard is not None and np.any(self.guard):
+                sums <<= self.guard
+            sums += start
+            if finish and self.last is not None:
+                sums += self.last
+        limited = self.proven or not finish or (self._stepping is self._limiter and self.kernel is ProductKernel.STEPS)
+        return sums if limited else self._limit(sums, counts)
+
+    def _limit(self, sums: Integers, counts: Integers) -> Integers:
+        form = self.accumulator.format
+        counts[0] += np.count_nonzero(sums < form.raw_min)
+        counts[1] += np.count_nonzero(sums > form.raw_max)
+        return narrow(sums, self._limiter)
+
+    @cached_property
+    def _limiter(self) -> Narrowing:
+        return Narrowing(self.accumulator.format, Rounding.FLOOR, self.accumulator.overflow)
+
+    def _exact(self, inputs: Integers) -> Integers:
+        if len(inputs) <= _FEW:
+            kernel, packed, dtype = self._loops
+            sums = np.empty((len(inputs), self.rows), dtype=np.int64)
+            kernel(packed, np.ascontiguousarray(inputs, dtype=dtype), sums)
+            return sums
+        if self.kernel is ProductKernel.INT64:
+            sums = np.empty((len(inputs), self.rows), dtype=np.int64)
+            matmul_wide(self._wide, np.ascontiguousarray(inputs), sums)
+            return sums
+        return np.asarray(np.matmul(inputs.astype(self._floats.dtype), self._floats.T).astype(np.int64))
+
+    @cached_property
+    def _loops(self) -> tuple[Callable[..., None], NDArray[Any], type[np.integer[Any]]]:
+        small = np.iinfo(np.int16)
+        fits = max(self.inputs.magnitude, self._largest_weight) <= small.max
+        if fits and self.magnitude < 1 << 31:
+            return matmul_int32, np.ascontiguousarray(self.weight, dtype=np.int16), np.int16
+        return matmul_wide, self._wide, np.int64
+
+    @cached_property
+    def _wide(self) -> Integers:
+        return np.ascontiguousarray(self.weight, dtype=np.int64)
+
+    @cached_property
+    def _floats(self) -> NDArray[Any]:
+        return np.ascontiguousarray(self.weight, dtype=str(self.kernel))
+
+    def _run_steps(self, inputs: Integers, start: Integers, counts: Integers, *, finish: bool) -> Integers:
+        shape = (len(inputs), self.rows)
+        sums = np.empty(shape, dtype=np.int64)
+        product = self.accumulator.product
+        last = self.last if finish and self.last is not None else np.zeros(self.rows, dtype=np.int64)
+        accumulate_steps(
+            self._wide,
+            np.ascontiguousarray(inputs),
+            np.ascontiguousarray(np.broadcast_to(start, shape)),
+            last,
+            product is not None,
+            pack_narrowing(product or self._stepping),
+            self.product_shift,
+            pack_narrowing(self._stepping),
+            sums,
+            counts,
+            np.zeros(2, dtype=np.int64),
+        )
+        return sums
+
+
+def _total(terms: Any) -> Any:
+    return np.sum(terms, axis=1).astype(object)
+
+
+def _peak(terms: Any, extreme: Any) -> Any:
+    running = extreme.accumulate(np.cumsum(terms, axis=1), axis=1)
+    return running[:, -1].astype(object) if terms.shape[1] else np.zeros(len(terms), dtype=object)
+
+
+def safe_bits(products: Products) -> Integers:
+    """The least accumulator width, per row, at which no prefix can overflow."""
+    return products.prefixes.bits()
+
+
+class PreparedNarrowing:
+    """A narrowing of values ``(vectors, rows)`` whose range is known: skipped or shifted where that is proven exact."""
+
+    def __init__(
+        self, narrowing: Narrowing, incoming: Range, multiplier: Integers | None = None, shift: Integers | None = None
+    ) -> None:
+        self.narrowing = narrowing
+        self.multiplier = np.array([narrowing.multiplier]) if multiplier is None else multiplier
+        self.shift = np.array([narrowing.shift]) if shift is None else shift
+        self.left = self._left(incoming)
+        self.packed = pack_narrowing(narrowing)
+
+    def _left(self, incoming: Range) -> Integers | None:
+        """The left shift that is all there is to it, or None."""
+        form = self.narrowing.format
+        plain = form.raw_step == 1 and form.zero_point == 0 and self.narrowing.form is Form.SINGLE
+        if not plain or np.any(self.multiplier != 1) or np.any(self.shift > 0):
+            return None
+        factor = np.array([1 << int(-shift) for shift in self.shift], dtype=object)
+        scaled = Range(incoming.low * factor, incoming.high * factor)
+        symmetric = self.narrowing.overflow is Overflow.SATURATE_SYMMETRIC
+        inside = scaled.within(form) and not (symmetric and np.any(scaled.low < -form.raw_max))
+        return -self.shift if inside else None
+
+    def run(self, values: Integers, counts: Integers) -> Integers:
+        """The raws ``(vectors, rows)``; low and high overflows are added to ``counts``."""
+        if self.left is not None:
+            return values << self.left if np.any(self.left) else values
+        rows = values.shape[1]
+        raws = np.empty(values.shape, dtype=np.int64)
+        constants = (np.ascontiguousarray(np.broadcast_to(each, (rows,))) for each in (self.multiplier, self.shift))
+        narrow_rows(np.ascontiguousarray(values), *constants, self.packed, raws, counts)
+        return raws
+
+
+class PreparedActivation:
+    """An activation of values of a known range: skipped where it is proven to change nothing."""
+
+    def __init__(self, activation: Activation, incoming: Range, subject: str) -> None:
+        self.packed, self.values = pack_activations([activation])
+        self.identity = False
+        if isinstance(activation, PiecewiseLinear):
+            line = product_range(incoming, Range(activation.slope, activation.slope))
+            require_int64(line.plus(Range(activation.offset, activation.offset)), f"{subject}: slope times raw")
+            plain = activation.slope == 1 and activation.shift == 0 and activation.offset == 0
+            self.identity = plain and activation.low <= incoming.low and incoming.high <= activation.high
+        else:
+            rest = (1 << max(activation.index_shift, 0)) - 1
+            rise = max(activation.values) - min(activation.values)
+            require_int64(Range(-rise * rest, rise * rest), f"{subject}: rise of the table times the rest of the index")
+
+    def run(self, raws: Integers) -> Integers:
+        """The activations, of the same shape."""
+        if self.identity:
+            return raws
+        activated = np.empty(raws.shape, dtype=np.int64)
+        flat = np.ascontiguousarray(raws).reshape(-1)
+        activate_all(flat, self.packed[0], self.values, activated.reshape(-1))
+        return activated

@@ -1,0 +1,6 @@
+"""Files: tensors read with their sizes checked before they are believed, and written in one step."""
+
+from fixedsim.files.tensors import TensorFile as TensorFile
+from fixedsim.files.tensors import Tensors as Tensors
+from fixedsim.files.tensors import read_tensors as read_tensors
+from fixedsim.files.writing import write_atomically as write_atomically

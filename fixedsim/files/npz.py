@@ -1,0 +1,74 @@
+"""Read NumPy archives: every member's size is checked against its header before it is loaded."""
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from fixedsim.errors import FileError
+
+MAX_EXPANSION = 8  # of all members together over the file, beyond MAX_QUIET_BYTES
+MAX_QUIET_BYTES = 1 << 30
+MAX_TEXT_BYTES = 1 << 24
+_NUMBERS = "fiu"
+_SUFFIX = ".npy"
+
+
+def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays of an ``.npz`` file, and as metadata those that are one string each.
+
+    Raises:
+        FileError: the archive is damaged, expands too far, or has a member that is not an array of numbers.
+        OSError: the file cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
+            arrays = {info.filename.removesuffix(_SUFFIX): _member(path, archive, info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise FileError(f"{path} must be an .npz archive, not {str(error)!r}") from None
+    texts = {name: str(array) for name, array in arrays.items() if array.dtype.kind == "U"}
+    return {name: array for name, array in arrays.items() if name not in texts}, texts
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    names = {info.filename for info in members}
+    if len(names) < len(members):
+        raise FileError(f"{path} must hold each member once, not {len(members)} members of {len(names)} names")
+    total, size = sum(info.file_size for info in members), path.stat().st_size
+    if total > MAX_QUIET_BYTES and total > MAX_EXPANSION * size:
+        raise FileError(f"{path} must expand to at most {MAX_EXPANSION} times its {size} bytes, not to {total}")
+
+
+def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(info) as stream:
+        version = npy.read_magic(stream)
+        shape, dtype = _array_header(stream, version)
+        _check_array(f"{path}: member {info.filename!r}", dtype, shape)
+        wanted, given = math.prod(shape) * dtype.itemsize, info.file_size - stream.tell()
+        if wanted != given:
+            raise FileError(f"{path}: member {info.filename!r} must hold {wanted} bytes for {shape}, not {given}")
+    with archive.open(info) as stream:
+        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    return array.astype(dtype.newbyteorder("="), order="C", copy=False)
+
+
+def _array_header(stream: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"array format version {version}")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def _check_array(subject: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    number = dtype.kind in _NUMBERS and dtype.itemsize <= 8
+    text = dtype.kind == "U" and shape == () and dtype.itemsize <= MAX_TEXT_BYTES
+    if not number and not text:
+        raise FileError(f"{subject} must be an array of numbers or one string, not {dtype} of shape {shape}")

@@ -1,0 +1,56 @@
+"""What an importer gives, and how tensors of a file are matched with a description."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.errors import NetworkError, nearest
+from fixedsim.network import Description
+from fixedsim.network.tensor_names import file_names
+
+WeightsFound = dict[str, NDArray[np.float64]]
+
+
+class Imported(NamedTuple):
+    """A network as an importer found it: its description, and canonical tensor name to float64 array."""
+
+    description: Description
+    weights: WeightsFound
+
+
+def matched_weights(description: Description, tensors: Mapping[str, NDArray[Any]]) -> WeightsFound:
+    """The description's tensors among ``tensors``, under canonical names or PyTorch's, in float64.
+
+    Where PyTorch has two biases they are summed in float64; one alone is taken as it is.
+
+    Raises:
+        NetworkError: a tensor is missing, left over, of another shape, or not floating point.
+    """
+    weights: WeightsFound = {}
+    used: set[str] = set()
+    shapes = description.tensors()
+    for layer in description.layers:
+        for name, in_file in file_names(layer).items():
+            found = [name] if name in tensors else [other for other in in_file if other in tensors]
+            if not found:
+                raise NetworkError(f"tensor {in_file[0]!r} must be given, not missing{nearest(in_file[0], tensors)}")
+            weights[name] = np.sum([_real(other, tensors[other], shapes[name]) for other in found], axis=0)
+            used.update(found)
+    _refuse_left_over(description, [name for name in tensors if name not in used])
+    return weights
+
+
+def _real(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    if tensor.dtype.kind != "f":
+        raise NetworkError(f"tensor {name!r} must be floating point, not {tensor.dtype}")
+    if tensor.shape != shape:
+        raise NetworkError(f"tensor {name!r} must be of shape {shape}, not {tensor.shape}")
+    return tensor.astype(np.float64)
+
+
+def _refuse_left_over(description: Description, names: list[str]) -> None:
+    known = [name for layer in description.layers for in_file in file_names(layer).values() for name in in_file]
+    for name in names:
+        raise NetworkError(f"tensor {name!r} must be one of the network's, not unknown{nearest(name, known)}")

@@ -1,0 +1,58 @@
+"""Activations of a row of integers: a look-up table or a piecewise linear function.
+
+An activation stands in a vector of :data:`ACTIVATION_FIELDS` 64-bit integers: first the narrowing, packed as in
+:mod:`fixedsim.kernels.narrowing`, that gives the index into the table (clamped to it) or the value on the line (clamped
+to lower and upper, with the slope as multiplier and the offset as zero point), then the fields named here.
+"""
+
+import numpy as np
+
+from fixedsim.kernels import wide
+from fixedsim.kernels.compilation import compiled, inlined
+from fixedsim.kernels.narrowing import NARROWING_FIELDS, SHIFT, ZERO_POINT, Vector, round_shift, rounds_up
+from fixedsim.kernels.rows import narrow_own
+
+KIND, START, COUNT, INTERPOLATION_ROUNDING = range(NARROWING_FIELDS, NARROWING_FIELDS + 4)
+ACTIVATION_FIELDS = NARROWING_FIELDS + 4
+
+LINE, NEAREST, LINEAR = 0, 1, 2  # kinds
+
+
+@inlined
+def interpolate(rise: int, rest: int, shift: int, rounding: int) -> int:
+    """Return ``rise * rest / 2**shift`` rounded, for ``abs(rise) < 2**32`` and ``0 <= rest < 2**shift``."""
+    if rest < 1 << 30:  # the product is below ROOM
+        return round_shift(rise * rest, shift, rounding)
+    high, low = wide.product(rest, rise)
+    high, low, half, dropped = wide.shift_right(high, low, shift)
+    quotient = wide.low_word(high, low)
+    return quotient + 1 if rounds_up(rounding, half, dropped, high < 0, low & 1) else quotient
+
+
+@compiled
+def activate_row(values: Vector, packed: Vector, table: Vector, constants: Vector, out: Vector) -> None:
+    """Write to ``out`` the activation of each of ``values`` (R,); ``table`` holds the values of every table.
+
+    ``constants`` (2, R) is scratch; ``out`` may not be ``values``. See ``spec.activations``.
+    """
+    narrow_own(values, packed[:NARROWING_FIELDS], constants, out, np.zeros(2, np.int64))
+    if packed[KIND] == NEAREST:
+        start = packed[START]
+        for position in range(values.shape[0]):
+            out[position] = table[start + out[position]]
+    elif packed[KIND] == LINEAR:
+        interpolate_row(values, packed, table, out)
+
+
+@compiled
+def interpolate_row(values: Vector, packed: Vector, table: Vector, out: Vector) -> None:
+    """Replace the indices in ``out`` by the table's values there, on the line to the next one."""
+    start, last, shift, offset = packed[START], packed[COUNT] - 1, packed[SHIFT], packed[ZERO_POINT]
+    rounding = packed[INTERPOLATION_ROUNDING]
+    for position in range(values.shape[0]):
+        raw, index = values[position], out[position]
+        value = table[start + index]
+        if index < last and (raw >> shift) >= -offset:  # beyond the first entry's left: that entry
+            rest = raw & ((1 << shift) - 1)
+            value += interpolate(table[start + index + 1] - value, rest, shift, rounding)
+        out[position] = value

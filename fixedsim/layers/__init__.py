@@ -1,0 +1,1 @@
+"""Layers: linear, LSTM, bidirectional and embedding, in real numbers and in raws."""

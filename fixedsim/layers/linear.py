@@ -1,0 +1,170 @@
+"""The fully connected layer on integers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fixedsim.arrays import require_raws
+from fixedsim.errors import InputError
+from fixedsim.execution import (
+    PreparedActivation,
+    PreparedNarrowing,
+    Products,
+    Range,
+    activation_range,
+    format_range,
+    require_int64,
+)
+from fixedsim.layers.parts import Bias, Matrix
+from fixedsim.layers.recorder import Recorder, Signal
+from fixedsim.profiles.datapath import BiasStage, LinearDatapath
+from fixedsim.spec.layers import linear
+
+Integers = NDArray[np.int64]
+_CHUNK = 1 << 22  # elements of one intermediate signal handled at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``output(activation(preactivation(sum(W x + b))))`` on raws; see :class:`LinearDatapath`.
+
+    Inputs are ``(steps, batch, inputs)`` raws of ``datapath.input``, outputs ``(steps, batch, rows)`` raws of
+    ``datapath.output.format``. Rounding and overflow are those of the datapath's narrowings.
+    """
+
+    name: str
+    matrix: Matrix
+    bias: Bias
+    datapath: LinearDatapath
+
+    def __post_init__(self) -> None:
+        self.bias.require_fit(self.datapath.accumulator, self.datapath.bias_stage, self.name)
+
+    @classmethod
+    def from_raws(
+        cls, name: str, weight: ArrayLike, bias: ArrayLike | None, datapath: LinearDatapath, **constants: ArrayLike
+    ) -> Self:
+        """A layer from raw weights ``(rows, inputs)`` and biases ``(rows,)``.
+
+        ``constants`` may give ``product_shift``, ``multiplier``, ``shift``, ``bias_shift`` and ``scale`` for each row;
+        what is left out comes from the datapath's narrowings.
+
+        Raises:
+            InputError: a weight or bias that is not a raw of its format.
+            ModelError: wrong shapes, constants out of range, an accumulator too narrow for the bias.
+        """
+        bias_shift = constants.pop("bias_shift", None)
+        matrix = Matrix.of(
+            weight, datapath.weight, datapath.accumulator, datapath.sum, what=f"{name}.weight", **constants
+        )
+        return cls(
+            name,
+            matrix,
+            Bias.of(bias, datapath.bias, matrix.rows, shift=bias_shift, what=f"{name}.bias"),
+            datapath,
+        )
+
+    @property
+    def input_format(self) -> Any:
+        """The format of the input raws."""
+        return self.datapath.input
+
+    @property
+    def output_format(self) -> Any:
+        """The format of the output raws."""
+        return self.datapath.output.format
+
+    def signals(self) -> list[Signal]:
+        """Every signal that can be traced, in order of execution."""
+        path, rows = self.datapath, self.matrix.rows
+        return [
+            Signal(f"{self.name}.accumulator", rows, path.accumulator.format, self.matrix.scale),
+            Signal(f"{self.name}.sum", rows, path.sum.format),
+            Signal(f"{self.name}.preactivation", rows, path.preactivation.format),
+            Signal(f"{self.name}.output", rows, path.output.format),
+        ]
+
+    @cached_property
+    def products(self) -> Products:
+        """The bound of the accumulators and the kernel that it allows."""
+        path = self.datapath
+        start = self.bias.at(path.bias_stage, BiasStage.FIRST)
+        last = self.bias.at(path.bias_stage, BiasStage.LAST)
+        return Products(
+            self.matrix.weight,
+            self.matrix.product_shift,
+            path.accumulator,
+            inputs=format_range(path.input, centred=True),
+            start=Range(start, start),
+            last=last.astype(np.int64) if path.bias_stage is BiasStage.LAST else None,
+        )
+
+    @cached_property
+    def _late(self) -> Integers:
+        return np.asarray(self.bias.at(self.datapath.bias_stage, BiasStage.PREACTIVATION), dtype=np.int64)
+
+    @cached_property
+    def _stages(self) -> tuple[PreparedNarrowing, PreparedNarrowing, PreparedActivation, PreparedNarrowing]:
+        path = self.datapath
+        held = self.products.total if self.products.proven else format_range(path.accumulator.format)
+        late = Range(self._late.astype(object), self._late.astype(object))
+        added = format_range(path.sum.format).plus(late)
+        require_int64(added, f"{self.name}: sum and bias")
+        scaled = PreparedNarrowing(path.sum, held, self.matrix.multiplier, self.matrix.shift)
+        if scaled.left is not None:
+            factor = np.array([1 << int(shift) for shift in scaled.left], dtype=object)
+            added = Range(held.low * factor, held.high * factor).plus(late)
+        preactivation = PreparedNarrowing(path.preactivation, added)
+        activation = PreparedActivation(path.activation, format_range(path.preactivation.format), self.name)
+        return scaled, preactivation, activation, PreparedNarrowing(path.output, activation_range(path.activation))
+
+    def run(self, inputs: Integers, recorder: Recorder, *, engine: str = "kernels") -> Integers:
+        """The output raws ``(steps, batch, rows)`` for input raws ``(steps, batch, inputs)``.
+
+        Raises:
+            InputError: inputs of another width, or not raws of the input's format.
+        """
+        raws = self._checked(inputs)
+        flat = raws.reshape(-1, self.matrix.inputs)
+        collected: dict[str, list[Integers]] = {}
+        step = max(1, _CHUNK // max(self.matrix.rows, self.matrix.inputs))
+        for first in range(0, max(len(flat), 1), step):
+            compute = self._compute if engine == "kernels" else self._specify
+            for name, values in compute(flat[first : first + step], recorder).items():
+                if name == "output" or recorder.wants(f"{self.name}.{name}"):
+                    collected.setdefault(name, []).append(values)
+        whole = {name: np.concatenate(parts).reshape(*raws.shape[:2], -1) for name, parts in collected.items()}
+        for name, values in whole.items():
+            recorder.record(f"{self.name}.{name}", values)
+        return whole["output"]
+
+    def _checked(self, inputs: Integers) -> Integers:
+        raws = require_raws(inputs, self.datapath.input, f"input of {self.name}")
+        if raws.ndim != 3 or raws.shape[2] != self.matrix.inputs:
+            raise InputError(f"input of {self.name} must have shape (T, N, {self.matrix.inputs}), not {raws.shape}")
+        return raws
+
+    def _compute(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
+        counts = {name: np.zeros(2, dtype=np.int64) for name in ("accumulator", "sum", "preactivation", "output")}
+        start = np.asarray(self.bias.at(self.datapath.bias_stage, BiasStage.FIRST), dtype=np.int64)
+        scaled, narrowed, activated, output = self._stages
+        zero_point = self.datapath.input.zero_point
+        total = self.products.run(raws - zero_point if zero_point else raws, start, counts["accumulator"])
+        sums = scaled.run(total, counts["sum"])
+        late = sums + self._late if np.any(self._late) else sums
+        preactivation = narrowed.run(late, counts["preactivation"])
+        result = output.run(activated.run(preactivation), counts["output"])
+        for name, pair in counts.items():
+            recorder.count(f"{self.name}.{name}", result.size, pair)
+        return {"accumulator": total, "sum": sums, "preactivation": preactivation, "output": result}
+
+    def _specify(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
+        vectors = [linear(row, self.matrix.scalar, self.bias.scalar, self.datapath) for row in raws.tolist()]
+        names = ("accumulator", "sum", "preactivation", "output")
+        return {
+            name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(vectors), -1)
+            for name in names
+        }

@@ -1,0 +1,126 @@
+"""Layers that a model leaves in float64, for studies that quantize one kind of layer at a time.
+
+They compute with the machine's floating point, so a model that holds one is not bit-exact from machine to machine.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.errors import InputError
+from fixedsim.layers.real import (
+    LstmFunctions,
+    LstmState,
+    LstmWeights,
+    Real,
+    Schedule,
+    activation,
+    identity,
+    linear_forward,
+    lstm_forward,
+)
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class RealEmbedding:
+    """``weight[token]`` in float64; tokens ``(steps, batch)``."""
+
+    name: str
+    weight: Reals
+
+    def run(self, tokens: NDArray[np.int64]) -> Reals:
+        """The entries ``(steps, batch, features)``.
+
+        Raises:
+            InputError: a token outside the vocabulary.
+        """
+        outside = tokens[(tokens < 0) | (tokens >= len(self.weight))]
+        if outside.size:
+            raise InputError(
+                f"token must be in 0..{len(self.weight) - 1} (the vocabulary of {self.name}), not {outside[0]}"
+            )
+        return self.weight[tokens]
+
+
+@dataclass(frozen=True, eq=False)
+class RealLinear:
+    """``activation(weight @ x + bias)`` in float64."""
+
+    name: str
+    weight: Reals  # (outputs, inputs)
+    bias: Reals  # (outputs,)
+    activation: str
+    clip: float | None = None
+
+    def run(self, inputs: Reals) -> Real:
+        """The outputs ``(steps, batch, outputs)`` for inputs ``(steps, batch, inputs)``."""
+        return activation(self.activation, self.clip)(linear_forward(inputs, self.weight, self.bias))
+
+
+@dataclass(frozen=True, eq=False)
+class RealLstm:
+    """One direction of an LSTM in float64; with ``hidden_bits`` its output is rounded as Bit-RNN's is."""
+
+    name: str
+    input_weight: Reals  # (4H, I), gates input, forget, candidate, output
+    recurrent_weight: Reals  # (4H, H)
+    bias: Reals  # (4H,), forget bias included
+    gate: str
+    candidate: str
+    cell_activation: str
+    initial: float = 0.0
+    hidden_bits: int | None = None
+    reverse: bool = False
+
+    @property
+    def units(self) -> int:
+        """The width of the hidden state."""
+        return self.recurrent_weight.shape[1]
+
+    def initial_state(self, batch: int) -> LstmState:
+        """The state after a reset."""
+        return LstmState(*(np.full((batch, self.units), self.initial) for _ in range(2)))
+
+    def run(
+        self,
+        inputs: Reals,
+        state: LstmState | None,
+        *,
+        valid: NDArray[np.bool_] | None,
+        reset: NDArray[np.bool_] | None,
+    ) -> tuple[Real, LstmState]:
+        """The hidden outputs ``(steps, batch, units)`` and the state after the last step."""
+        initial = self.initial_state(inputs.shape[1])
+        hidden = np.zeros((*inputs.shape[:2], self.units))
+        after = lstm_forward(
+            inputs,
+            LstmWeights(self.input_weight, self.recurrent_weight, self.bias),
+            self._functions(),
+            Schedule(valid, reset, self.reverse),
+            state=initial if state is None else state,
+            initial=initial,
+            record={"hidden": hidden},
+        )
+        return hidden, after
+
+    def _functions(self) -> LstmFunctions:
+        round_hidden = identity if self.hidden_bits is None else self._round
+        return LstmFunctions(
+            activation(self.gate), activation(self.candidate), activation(self.cell_activation), round_hidden
+        )
+
+    def _round(self, hidden: Real) -> Real:
+        top = float((1 << (self.hidden_bits or 1)) - 1)
+        return np.asarray(np.rint(np.clip(hidden, 0, 1) * top) / top)
+
+
+@dataclass(frozen=True, eq=False)
+class RealBidirectional:
+    """Both directions of an LSTM in float64, their outputs concatenated."""
+
+    name: str
+    forward: RealLstm
+    backward: RealLstm

@@ -1,0 +1,258 @@
+"""A model as one safetensors file: integer tensors, and the rest as JSON in the metadata."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from safetensors.numpy import save
+
+from fixedsim.errors import FileError, FixedsimError
+from fixedsim.files import read_tensors, write_atomically
+from fixedsim.layers.bidirectional import Bidirectional
+from fixedsim.layers.embedding import Embedding
+from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm import Lstm
+from fixedsim.layers.parts import Bias, Matrix, smallest
+from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.model.layer_kinds import Layer
+from fixedsim.model.model import ARITHMETIC, Model
+from fixedsim.profiles.datapath import EmbeddingDatapath, LinearDatapath, LstmDatapath
+
+SCHEMA = 1
+KEY = "fixedsim.model"
+Tensors = dict[str, NDArray[Any]]
+_CONSTANTS = ("product_shift", "multiplier", "shift", "scale")
+_REAL_LINEAR = ("activation", "clip")
+_REAL_LSTM = ("gate", "candidate", "cell_activation", "initial", "hidden_bits", "reverse")
+
+
+def save_model(model: Model, path: Path | str) -> None:
+    """Write a model; atomically: a killed run leaves the old file or none.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    tensors: Tensors = {}
+    document = {
+        "schema": SCHEMA,
+        "arithmetic": ARITHMETIC,
+        "name": model.name,
+        "layers": [_write_layer(layer, tensors) for layer in model.layers],
+        "last": sorted(model.last),
+        "network": dict(model.network),
+        "profile": dict(model.profile),
+        "quantization": dict(model.quantization),
+    }
+    text = json.dumps(document, allow_nan=False, sort_keys=True)
+    write_atomically(Path(path), save({name: np.ascontiguousarray(raws) for name, raws in tensors.items()}, {KEY: text}))
+
+
+def load_model(path: Path | str) -> Model:
+    """Read a model, every size, digest and choice checked.
+
+    Raises:
+        FileError: the file is missing, damaged, of another kind, or of a schema that this version does not know.
+    """
+    file = read_tensors(Path(path))
+    if KEY not in file.metadata:
+        raise FileError(f"{path} must be a model with metadata {KEY!r}, not another kind of file; make one with quantize")
+    try:
+        document = json.loads(file.metadata[KEY])
+        _check_versions(document)
+        reader = _Reader(file.tensors)
+        layers = tuple(reader.layer(entry) for entry in document["layers"])
+        return Model(
+            document["name"],
+            layers,
+            frozenset(document["last"]),
+            document["network"],
+            document["profile"],
+            document["quantization"],
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise FileError(f"{path}: {KEY}: {where}: {first['msg'].replace('Input should', 'must')}") from None
+    except FixedsimError as error:
+        raise FileError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        raise FileError(f"{path}: {KEY} must be a model's description, not {error}") from None
+
+
+def _check_versions(document: Mapping[str, Any]) -> None:
+    for key, known in (("schema", SCHEMA), ("arithmetic", ARITHMETIC)):
+        if document.get(key) != known:
+            raise FileError(f"{KEY}.{key} must be {known}, not {document.get(key)!r}; quantize the network again")
+
+
+def _dump(kind: type, datapath: Any, tensors: Tensors) -> Any:
+    """The datapath as JSON values, the entries of its tables as tensors named by their digest."""
+    return _swap(TypeAdapter(kind).dump_python(datapath, mode="json"), lambda table: _store_table(table, tensors))
+
+
+def _store_table(table: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+    raws = smallest(table["values"])
+    digest = _digest(raws)
+    tensors[f"table.{digest}"] = raws
+    return {**table, "values": digest}
+
+
+def _digest(raws: NDArray[Any]) -> str:
+    return hashlib.sha256(raws.astype("<i8").tobytes()).hexdigest()
+
+
+def _swap(value: Any, convert: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """``value`` with every table in it converted."""
+    if isinstance(value, list):
+        return [_swap(item, convert) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") == "table":
+        return convert(value)
+    return {key: _swap(item, convert) for key, item in value.items()}
+
+
+def _write_matrix(name: str, matrix: Matrix, tensors: Tensors) -> None:
+    tensors[name] = matrix.weight
+    for constant in _CONSTANTS:
+        tensors[f"{name}.{constant}"] = getattr(matrix, constant)
+
+
+def _write_bias(name: str, bias: Bias, tensors: Tensors) -> None:
+    tensors[name] = bias.raw
+    tensors[f"{name}.shift"] = bias.shift
+
+
+def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": type(layer).__name__, "name": layer.name}
+    match layer:
+        case Embedding():
+            tensors[f"{layer.name}.weight"] = layer.table
+            tensors[f"{layer.name}.weight.multiplier"] = layer.multiplier
+            tensors[f"{layer.name}.weight.shift"] = layer.shift
+            return entry | {"datapath": _dump(EmbeddingDatapath, layer.datapath, tensors)}
+        case Linear():
+            _write_matrix(f"{layer.name}.weight", layer.matrix, tensors)
+            _write_bias(f"{layer.name}.bias", layer.bias, tensors)
+            return entry | {"datapath": _dump(LinearDatapath, layer.datapath, tensors)}
+        case Lstm():
+            _write_matrix(f"{layer.name}.input.weight", layer.input_matrix, tensors)
+            _write_matrix(f"{layer.name}.recurrent.weight", layer.recurrent_matrix, tensors)
+            _write_bias(f"{layer.name}.bias", layer.bias, tensors)
+            return entry | {"datapath": _dump(LstmDatapath, layer.datapath, tensors)}
+        case Bidirectional() | RealBidirectional():
+            both = [_write_layer(part, tensors) for part in (layer.forward, layer.backward)]
+            return entry | {"directions": both}
+        case RealEmbedding():
+            tensors[f"{layer.name}.weight"] = layer.weight
+            return entry
+        case RealLinear():
+            tensors |= {f"{layer.name}.weight": layer.weight, f"{layer.name}.bias": layer.bias}
+            return entry | {key: getattr(layer, key) for key in _REAL_LINEAR}
+        case RealLstm():
+            tensors |= {
+                f"{layer.name}.input.weight": layer.input_weight,
+                f"{layer.name}.recurrent.weight": layer.recurrent_weight,
+                f"{layer.name}.bias": layer.bias,
+            }
+            return entry | {key: getattr(layer, key) for key in _REAL_LSTM}
+
+
+class _Reader:
+    """Builds layers from a file's tensors."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+
+    def tensor(self, name: str, kinds: str = "i", axes: int = 1) -> NDArray[Any]:
+        if name not in self.tensors:
+            raise FileError(f"tensor {name!r} is missing")
+        values = self.tensors[name]
+        if values.dtype.kind not in kinds or values.ndim != axes:
+            wanted = "integers" if kinds == "i" else "floats"
+            raise FileError(f"tensor {name!r} must be {wanted} with {axes} axes, not {values.dtype}{values.shape}")
+        return values
+
+    def reals(self, name: str, axes: int = 1) -> NDArray[np.float64]:
+        values = self.tensor(name, "f", axes).astype(np.float64)
+        if not np.all(np.isfinite(values)):
+            raise FileError(f"tensor {name!r} must be finite, not NaN or infinity")
+        return values
+
+    def datapath(self, kind: type, entry: Mapping[str, Any]) -> Any:
+        return TypeAdapter(kind).validate_python(_swap(entry["datapath"], self._table))
+
+    def _table(self, table: dict[str, Any]) -> dict[str, Any]:
+        raws = self.tensor(f"table.{table['values']}")
+        if _digest(raws) != table["values"]:
+            raise FileError(f"tensor 'table.{table['values']}' must have the digest of its name, not {_digest(raws)}")
+        return {**table, "values": tuple(raws.tolist())}
+
+    def constants(self, name: str) -> dict[str, Any]:
+        return {
+            constant: self.reals(f"{name}.scale") if constant == "scale" else self.tensor(f"{name}.{constant}")
+            for constant in _CONSTANTS
+        }
+
+    def layer(self, entry: Mapping[str, Any]) -> Layer:
+        name = entry["name"]
+        match entry["kind"]:
+            case "Embedding":
+                return Embedding.from_raws(
+                    name,
+                    self.tensor(f"{name}.weight", axes=2),
+                    self.datapath(EmbeddingDatapath, entry),
+                    multiplier=self.tensor(f"{name}.weight.multiplier"),
+                    shift=self.tensor(f"{name}.weight.shift"),
+                )
+            case "Linear":
+                return Linear.from_raws(
+                    name,
+                    self.tensor(f"{name}.weight", axes=2),
+                    self.tensor(f"{name}.bias"),
+                    self.datapath(LinearDatapath, entry),
+                    bias_shift=self.tensor(f"{name}.bias.shift"),
+                    **self.constants(f"{name}.weight"),
+                )
+            case "Lstm":
+                return Lstm.from_raws(
+                    name,
+                    self.tensor(f"{name}.input.weight", axes=2),
+                    self.tensor(f"{name}.recurrent.weight", axes=2),
+                    self.tensor(f"{name}.bias"),
+                    self.datapath(LstmDatapath, entry),
+                    input_constants=self.constants(f"{name}.input.weight"),
+                    recurrent_constants=self.constants(f"{name}.recurrent.weight"),
+                    bias_shift=self.tensor(f"{name}.bias.shift"),
+                )
+            case "Bidirectional":
+                forward, backward = (self.layer(part) for part in entry["directions"])
+                if not isinstance(forward, Lstm) or not isinstance(backward, Lstm):
+                    raise FileError(f"directions of {name} must be two Lstm")
+                return Bidirectional(name, forward, backward)
+            case _:
+                return self._real_layer(entry)
+
+    def _real_layer(self, entry: Mapping[str, Any]) -> Layer:
+        name = entry["name"]
+        match entry["kind"]:
+            case "RealEmbedding":
+                return RealEmbedding(name, self.reals(f"{name}.weight", 2))
+            case "RealLinear":
+                choices = {key: entry[key] for key in _REAL_LINEAR}
+                return RealLinear(name, self.reals(f"{name}.weight", 2), self.reals(f"{name}.bias"), **choices)
+            case "RealLstm":
+                matrices = (self.reals(f"{name}.{part}.weight", 2) for part in ("input", "recurrent"))
+                return RealLstm(name, *matrices, self.reals(f"{name}.bias"), **{key: entry[key] for key in _REAL_LSTM})
+            case "RealBidirectional":
+                forward, backward = (self.layer(part) for part in entry["directions"])
+                if not isinstance(forward, RealLstm) or not isinstance(backward, RealLstm):
+                    raise FileError(f"directions of {name} must be two RealLstm")
+                return RealBidirectional(name, forward, backward)
+            case other:
+                raise FileError(f"layer {name!r} must be of a known kind, not {other!r}")

@@ -1,0 +1,115 @@
+"""Run a network in real numbers, layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.layers.real import (
+    LSTM_SIGNALS,
+    LstmFunctions,
+    LstmState,
+    LstmWeights,
+    Mask,
+    Real,
+    Schedule,
+    activation,
+    identity,
+    linear_forward,
+    lstm_forward,
+)
+from fixedsim.network.bit_rnn import round_unit
+from fixedsim.network.description import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
+
+State: TypeAlias = dict[str, LstmState]
+
+
+@dataclass
+class Run:
+    """One run through all layers: what it reads, and the state and trace that it gives.
+
+    Masks are ``(T, N)`` or None; ``state`` holds the state of every direction of every LSTM and is replaced.
+    """
+
+    description: Description
+    weights: Mapping[str, Real]
+    state: State
+    initial: State
+    valid: Mask | None
+    reset: Mask | None
+    wanted: frozenset[str]
+    trace: dict[str, Real] = field(default_factory=dict)
+
+    def layers(self, values: NDArray[Any]) -> Real:
+        """The output of the last layer, ``(T, N, features)``, for token ids ``(T, N)`` or ``(T, N, features)``."""
+        for layer in self.description.layers:
+            values = self._layer(layer, values)
+        return values
+
+    def _layer(self, layer: Layer, values: NDArray[Any]) -> Real:
+        match layer:
+            case EmbeddingLayer():
+                return self._embedding(layer, values)
+            case LinearLayer():
+                return self._linear(layer, values)
+            case LstmLayer():
+                return self._lstm(layer, values)
+
+    def _embedding(self, layer: EmbeddingLayer, tokens: NDArray[Any]) -> Real:
+        return self._keep(f"{layer.name}.output", self.weights[f"{layer.name}.weight"][tokens])
+
+    def _linear(self, layer: LinearLayer, values: Real) -> Real:
+        bias = self.weights[f"{layer.name}.bias"] if layer.bias else None
+        preactivation = linear_forward(values, self.weights[f"{layer.name}.weight"], bias)
+        self._keep(f"{layer.name}.preactivation", preactivation)
+        return self._keep(f"{layer.name}.output", activation(layer.activation, layer.clip)(preactivation))
+
+    def _lstm(self, layer: LstmLayer, values: Real) -> Real:
+        outputs = [self._direction(layer, index, values) for index in range(len(layer.directions))]
+        if layer.steps == "last":
+            self.valid = None  # what follows sees one step, which every sequence has
+        if not layer.bidirectional:
+            return outputs[0]
+        return self._keep(f"{layer.name}.output", np.concatenate(outputs, axis=2))
+
+    def _direction(self, layer: LstmLayer, index: int, values: Real) -> Real:
+        """Run the forward (0) or backward (1) direction and return its hidden output."""
+        name = layer.directions[index]
+        shape = (*values.shape[:2], layer.units)
+        names = [s for s in LSTM_SIGNALS if s == "hidden" or f"{name}.{s}" in self.wanted]
+        record = {signal: np.zeros(shape, values.dtype) for signal in names}
+        self.state[name] = lstm_forward(
+            values,
+            self._lstm_weights(name),
+            self._functions(layer),
+            Schedule(self.valid, self.reset, reverse=index == 1),
+            state=self.state[name],
+            initial=self.initial[name],
+            record=record,
+        )
+        self.trace |= {f"{name}.{s}": array for s, array in record.items() if f"{name}.{s}" in self.wanted}
+        return self.state[name].hidden[None] if layer.steps == "last" else record["hidden"]
+
+    def _lstm_weights(self, name: str) -> LstmWeights:
+        matrices = (self.weights[f"{name}.input.weight"], self.weights[f"{name}.recurrent.weight"])
+        return LstmWeights(*matrices, bias=self.weights.get(f"{name}.bias"))
+
+    def _functions(self, layer: LstmLayer) -> LstmFunctions:
+        rule = self.description.bit_rnn
+        return LstmFunctions(
+            gate=activation(layer.gate),
+            candidate=activation(layer.candidate),
+            cell_activation=activation(layer.cell_activation),
+            round_hidden=identity if rule is None else partial(round_unit, bits=rule.activation_bits),
+        )
+
+    def _keep(self, name: str, values: Real) -> Real:
+        """``values`` with zeros past each sequence's length, also put into the trace where it is wanted."""
+        if self.valid is not None:
+            values = np.where(self.valid[..., None], values, 0)
+        if name in self.wanted:
+            self.trace[name] = values
+        return values

@@ -1,0 +1,92 @@
+"""The format of an activation, from its range or from samples of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.arrays import to_raw, to_real
+from fixedsim.errors import NetworkError
+from fixedsim.formats import Format
+from fixedsim.profiles.profile import OneBit, Profile, Scheme
+
+_TRIED = 5  # powers of two tried downward from the range
+_RATIOS = 32
+
+
+class RangeMethod(StrEnum):
+    """How a calibration run becomes a range."""
+
+    MIN_MAX = "min_max"  # every sample fits
+    PERCENTILE = "percentile"  # all but a share of the samples fits
+    LEAST_SQUARES = "least_squares"  # the range of least squared error over the samples
+
+
+@dataclass(frozen=True)
+class ActivationRange:
+    """The reals that an activation takes, and samples of it where there are some."""
+
+    low: float
+    high: float
+    samples: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
+            raise NetworkError(f"range must be finite and ascending, not {self.low}:{self.high}")
+
+
+def activation_format(bits: int, reach: ActivationRange, profile: Profile) -> Format:
+    """The format of ``bits`` bits that holds the range; with samples, the one of least squared error over them.
+
+    Power-of-two formats round the range up to a power of two: the upper end itself saturates by one step.
+    """
+    low, high = min(reach.low, 0.0), max(reach.high, 0.0)
+    candidates = _powers(bits, low, high, profile) if _is_power(profile) else _scaled(bits, low, high)
+    if reach.samples is None:
+        return candidates[0]
+    errors = [_error(reach.samples, form, profile) for form in candidates]
+    return candidates[errors.index(min(errors))]
+
+
+def _is_power(profile: Profile) -> bool:
+    return profile.activation.scheme is Scheme.POWER_OF_TWO
+
+
+def _powers(bits: int, low: float, high: float, profile: Profile) -> list[Format]:
+    integer_bits = _ceil_log2(max(-low, high))
+    return [_power(bits, integer_bits - down, low < 0, profile) for down in range(_TRIED)]
+
+
+def _power(bits: int, integer_bits: int, signed: bool, profile: Profile) -> Format:
+    if not signed:
+        return Format.qmn(integer_bits, bits - integer_bits, signed=False)
+    if bits == 1 and profile.weight.one_bit is OneBit.SIGN:
+        return Format.odd(1).with_scale(Fraction(2) ** (integer_bits - 1))
+    return Format.qmn(integer_bits, bits - 1 - integer_bits)
+
+
+def _scaled(bits: int, low: float, high: float) -> list[Format]:
+    reach = Fraction(max(-low, high))
+    ratios = [Fraction(_RATIOS - down, _RATIOS) for down in range(3 * _RATIOS // 4)]
+    if low >= 0:
+        unit = Format.unit(bits)
+    elif bits == 1:
+        unit = Format.odd(1).with_scale(Fraction(1, 2))
+    else:
+        unit = Format.unit(bits, signed=True)
+    return [unit.with_scale(unit.scale * reach * ratio) for ratio in ratios]
+
+
+def _ceil_log2(value: float) -> int:
+    """The least integer ``n`` with ``value <= 2**n``."""
+    mantissa, exponent = np.frexp(value)
+    return int(exponent) - (1 if mantissa == 0.5 else 0)
+
+
+def _error(samples: NDArray[Any], form: Format, profile: Profile) -> float:
+    flat = np.asarray(samples, dtype=np.float64).reshape(-1)
+    rounded = to_real(to_raw(flat, form, profile.activation.rounding, profile.activation.overflow), form)
+    return float(np.cumsum(np.square(flat - rounded))[-1]) if flat.size else 0.0  # added in order: same bits everywhere

@@ -1,0 +1,169 @@
+"""Make an integer model of a float network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedsim.errors import InputError
+from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.model.layer_kinds import Layer as IntegerOrReal
+from fixedsim.model.layer_kinds import RealLayer
+from fixedsim.model.model import Model
+from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
+from fixedsim.network.network import Network
+from fixedsim.network.weights import run_weights
+from fixedsim.patterns import matching
+from fixedsim.profiles.profile import Profile, load_profile
+from fixedsim.quantize.activations import RangeMethod
+from fixedsim.quantize.build import Builder
+from fixedsim.quantize.ranges import ActivationFormats, Calibration
+from fixedsim.quantize.report import tensor_report
+from fixedsim.quantize.targets import Widths, edge_name
+from fixedsim.version import VERSION
+
+DEFAULT_BITS = 8
+
+
+def quantize(
+    network: Network,
+    *,
+    profile: str | Path | Profile = "fixed-point",
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    bits: Mapping[str, int] | None = None,
+    calibration: ArrayLike | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    range_method: str = "min_max",
+    percentile: float = 99.99,
+    keep_float: Sequence[str] = (),
+) -> Model:
+    """Make an integer model of ``network`` with the arithmetic of ``profile``.
+
+    Weights become the nearest raws (ties to even) for the scale that the profile chooses, saturated; biases the nearest
+    raws at the scale of their stage. The last layer's linear outputs keep accumulator width, on one common scale,
+    unless ``bits`` names them.
+
+    Args:
+        network: float weights and description.
+        profile: name, path or value of the arithmetic choices.
+        weight_bits: width of every weight, 1..16; of a Bit-RNN network its own, else 8, if left out.
+        activation_bits: width of every activation between layers and of hidden states, likewise.
+        bits: widths by pattern over tensors (``lstm.recurrent.weight``), activations (``lstm.hidden``) and casts inside
+            an LSTM (``lstm.cell``, ``lstm.gate.*.preactivation``); the last pattern that matches counts.
+        calibration: inputs of a float run that shows the range of each activation.
+        ranges: ``(low, high)`` by pattern over activations, instead of calibration.
+        range_method: how calibration becomes a range: ``min_max``, ``percentile`` or ``least_squares``.
+        percentile: share of samples kept by ``percentile``.
+        keep_float: patterns of layers that stay in float64; such a model is not bit-exact.
+
+    Raises:
+        InputError: a width out of range, or a pattern that matches nothing.
+        NetworkError: an activation whose range nothing bounds.
+        ProfileError, ModelError: choices that this network cannot have, such as an accumulator too narrow for a bias.
+    """
+    choices = load_profile(profile)
+    description = network.description
+    rule = description.bit_rnn
+    widths = Widths(
+        description,
+        _default(weight_bits, rule.weight_bits if rule else None),
+        _default(activation_bits, rule.activation_bits if rule else None),
+        bits or {},
+    )
+    builder = Builder(network, choices, widths)
+    method = _method(range_method)
+    formats = ActivationFormats(network, choices, widths, ranges or {}, Calibration(calibration, method, percentile))
+    kept = matching(keep_float, [layer.name for layer in description.layers], "keep-float pattern")
+    layers = _layers(builder, formats, kept)
+    quantization: dict[str, Any] = {
+        "fixedsim": VERSION,
+        "weight_bits": _default(weight_bits, rule.weight_bits if rule else None),
+        "activation_bits": _default(activation_bits, rule.activation_bits if rule else None),
+        "bits": dict(bits or {}),
+        "ranges": {pattern: list(ends) for pattern, ends in (ranges or {}).items()},
+        "calibrated": calibration is not None,
+        "range_method": str(method),
+        "keep_float": sorted(kept),
+        "tensors": tensor_report(builder, layers),
+    }
+    last = frozenset(layer.name for layer in description.lstm_layers if layer.steps == "last")
+    return Model(description.name, layers, last, description.to_dict(), choices.to_dict(), quantization)
+
+
+def _default(bits: int | None, trained: int | None) -> int:
+    return bits if bits is not None else trained or DEFAULT_BITS
+
+
+def _method(name: str) -> RangeMethod:
+    try:
+        return RangeMethod(name)
+    except ValueError:
+        raise InputError(f"range_method must be one of {', '.join(RangeMethod)}, not {name}") from None
+
+
+def _layers(builder: Builder, formats: ActivationFormats, kept: frozenset[str]) -> tuple[IntegerOrReal, ...]:
+    description = builder.network.description
+    layers: list[IntegerOrReal] = []
+    incoming = None
+    for layer in description.layers:
+        if layer.name in kept:
+            layers.append(_real_layer(builder.network, layer))
+            incoming = None if layer is description.layers[-1] else formats.output(layer)
+            continue
+        if incoming is None and not isinstance(layer, EmbeddingLayer):
+            incoming = formats.input()
+        match layer:
+            case EmbeddingLayer():
+                outgoing = formats.output(layer)
+                layers.append(builder.embedding(layer, outgoing))
+            case LstmLayer():
+                assert incoming is not None
+                outgoing = formats.output(layer)
+                layers.append(builder.lstm(layer, incoming, outgoing))
+            case LinearLayer():
+                assert incoming is not None
+                logits = layer is description.layers[-1] and layer.activation == "identity"
+                free = logits and builder.widths.override(edge_name(layer)) is None
+                outgoing = None if free else formats.output(layer)
+                layers.append(builder.linear(layer, incoming, outgoing))
+        incoming = outgoing
+    return tuple(layers)
+
+
+def _real_layer(network: Network, layer: Layer) -> RealLayer:
+    """The layer as the float reference computes it, in float64."""
+    weights = run_weights(network.description, network.weights, np.float64)
+    real = {name: np.asarray(values, dtype=np.float64) for name, values in weights.items()}
+    match layer:
+        case EmbeddingLayer():
+            return RealEmbedding(layer.name, real[f"{layer.name}.weight"])
+        case LinearLayer():
+            bias = real.get(f"{layer.name}.bias", np.zeros(layer.outputs))
+            return RealLinear(layer.name, real[f"{layer.name}.weight"], bias, layer.activation, layer.clip)
+        case LstmLayer():
+            parts = [_real_direction(network, layer, index, real) for index in range(len(layer.directions))]
+            return RealBidirectional(layer.name, *parts) if layer.bidirectional else parts[0]
+
+
+def _real_direction(network: Network, layer: LstmLayer, index: int, real: Mapping[str, Any]) -> RealLstm:
+    name = layer.directions[index]
+    rule = network.description.bit_rnn
+    start = 0.5 if network.description.initial_state == "half" else 0.0
+    if rule:
+        top = (1 << rule.activation_bits) - 1
+        start = float(np.rint(start * top) / top)
+    return RealLstm(
+        name,
+        real[f"{name}.input.weight"],
+        real[f"{name}.recurrent.weight"],
+        real.get(f"{name}.bias", np.zeros(4 * layer.units)),
+        layer.gate,
+        layer.candidate,
+        layer.cell_activation,
+        start,
+        rule.activation_bits if rule else None,
+        reverse=index == 1,
+    )

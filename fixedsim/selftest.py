@@ -1,0 +1,355 @@
+"""Compare every kernel with the scalar specification on the machine at hand.
+
+The operands come from an integer generator of our own, so that a seed means the same cases everywhere.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fixedsim import arrays
+from fixedsim.casts import Overflow, Rounding
+from fixedsim.formats import Format
+from fixedsim.kernels import lstm as lstm_kernels
+from fixedsim.profiles.datapath import (
+    GATES,
+    MAX_MULTIPLIER,
+    Accumulator,
+    Activation,
+    BiasStage,
+    Check,
+    Form,
+    GateDatapath,
+    Interpolation,
+    LookupTable,
+    LstmDatapath,
+    Narrowing,
+    PiecewiseLinear,
+)
+from fixedsim.spec import accumulators, activations, casts
+from fixedsim.spec.layers import BiasRows, MatrixRows, Signals, lstm_step
+
+Item = TypeVar("Item")
+Integers = npt.NDArray[np.int64]
+Comparison = tuple[str, Sequence[int], Sequence[int]]  # what was compared, the specification's integers, the kernels'
+
+_WORD = (1 << 64) - 1
+_ROUNDINGS, _OVERFLOWS = tuple(Rounding), tuple(Overflow)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyReport:
+    """What the comparison of one family of kernels gave."""
+
+    name: str
+    comparisons: int  # integers compared
+    differences: int
+    first_difference: str  # what, index, both integers; empty where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestReport:
+    """The families in the order in which they ran."""
+
+    families: tuple[FamilyReport, ...]
+
+    @property
+    def comparisons(self) -> int:
+        """Integers compared in all families."""
+        return sum(family.comparisons for family in self.families)
+
+    @property
+    def differences(self) -> int:
+        """Integers that differ in all families."""
+        return sum(family.differences for family in self.families)
+
+
+class Draws:
+    """Integers from splitmix64 (Steele, Lea and Flood 2014, the mix of its reference code), by a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed & _WORD
+
+    def word(self) -> int:
+        """The next of the 64-bit words."""
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _WORD
+        mixed = ((self._state ^ (self._state >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _WORD
+        return mixed ^ (mixed >> 31)
+
+    def between(self, low: int, high: int) -> int:
+        """An integer of ``low .. high``, a range of at most 2**64."""
+        return low + self.word() % (high - low + 1)
+
+    def choice(self, items: Sequence[Item]) -> Item:
+        """One of the items."""
+        return items[self.between(0, len(items) - 1)]
+
+    def signed(self, bits: int) -> int:
+        """An integer of ``bits`` bits in two's complement, often within 3 of a power of two."""
+        power = self.between(0, bits - 1)
+        magnitude = (1 << power) + self.between(-3, 3) if self.between(0, 1) else self.between(0, 1 << power)
+        bound = 1 << (bits - 1)
+        return min(max(self.choice((magnitude, -magnitude)), -bound), bound - 1)
+
+    def format(self, widest: int, zero_point_bits: int) -> Format:
+        """A format of 1 .. ``widest`` bits: signed, unsigned, narrow, or of odd raws; often with a zero point."""
+        bits = self.between(1, widest)
+        form = self.choice((Format.integer(bits), Format.integer(bits, signed=False)))
+        if bits > 1:
+            form = self.choice((form, form, Format.integer(bits, narrow=True), Format.odd(bits - 1)))
+        if form.raw_step == 1 and self.between(0, 1):
+            return replace(form, zero_point=self.signed(zero_point_bits))
+        return form
+
+    def narrowing(self, form: Format, shifts: tuple[int, int]) -> Narrowing:
+        """A narrowing to ``form`` with any rounding, form, overflow that the format can have, and multiplier."""
+        overflow = self.choice([mode for mode in _OVERFLOWS if _possible(form, mode)])
+        multiplier = self.choice((1, 1 << 30, MAX_MULTIPLIER, self.between(1, 1 << 31)))
+        shift = self.between(*shifts) + (0 if multiplier == 1 else 30)
+        return Narrowing(
+            form, self.choice(_ROUNDINGS), overflow, min(shift, 62), multiplier, self.choice((*Form, Form.SINGLE))
+        )
+
+    def activation(self, form: Format) -> Activation:
+        """A table, read at the nearest entry or on its lines, or a piecewise linear function; values in ``form``."""
+        if self.between(0, 2) == 0:
+            ends = sorted(self.between(form.raw_min, form.raw_max) for _ in range(2))
+            slope, offset = self.signed(16), self.signed(12)
+            return PiecewiseLinear(
+                form, slope, self.between(0, 16), offset, ends[0], ends[1], rounding=self.choice(_ROUNDINGS)
+            )
+        step, levels = form.raw_step, form.levels
+        values = tuple(form.raw_min + step * self.between(0, levels - 1) for _ in range(self.between(2, 20)))
+        kind = self.choice(tuple(Interpolation))
+        shift, offset = self.between(0 if kind is Interpolation.LINEAR else -3, 12), self.between(-3, 12)
+        return LookupTable(values, form, shift, offset, kind, self.choice(_ROUNDINGS), self.choice(_ROUNDINGS))
+
+
+def _possible(form: Format, mode: Overflow) -> bool:
+    if mode is Overflow.WRAP:
+        return form.full_range
+    return mode is not Overflow.SATURATE_ZERO or (form.raw_step == 1 and form.contains(form.zero_point))
+
+
+def selftest(seed: int = 0, effort: int = 1) -> SelfTestReport:
+    """Return how many integers of each family of kernels equal the specification's, on this machine.
+
+    ``effort`` multiplies the number of drawn cases; 1 takes seconds. The same seed draws the same cases everywhere.
+    """
+    draws = Draws(seed)
+    families: dict[str, Iterable[Comparison]] = {
+        "casts": cast_comparisons(),
+        "requantizations": requantization_comparisons(draws, 300 * effort),
+        "activations": activation_comparisons(draws, 150 * effort),
+        "accumulators": accumulator_comparisons(draws, 150 * effort),
+        "lstm": lstm_comparisons(draws, 60 * effort),
+    }
+    return SelfTestReport(tuple(_report(name, comparisons) for name, comparisons in families.items()))
+
+
+def _report(name: str, comparisons: Iterable[Comparison]) -> FamilyReport:
+    total, differences, first = 0, 0, ""
+    for what, expected, actual in comparisons:
+        wrong = [index for index, pair in enumerate(zip(expected, actual, strict=True)) if pair[0] != pair[1]]
+        total, differences = total + len(expected), differences + len(wrong)
+        if wrong and not first:
+            first = f"{what} [{wrong[0]}]: expected {expected[wrong[0]]}, not {actual[wrong[0]]}"
+    return FamilyReport(name, total, differences, first)
+
+
+def cast_comparisons() -> Iterator[Comparison]:
+    """Every rounding and overflow from 6-bit integers to every format of 1 .. 4 bits, with shifts of -1 .. 6."""
+    values = list(range(-32, 64))
+    for form in small_formats(4):
+        for mode in (mode for mode in _OVERFLOWS if _possible(form, mode)):
+            for rounding in Rounding:
+                for shift in range(-1, 7):
+                    expected = [casts.cast(value, shift, form, rounding, mode) for value in values]
+                    actual = arrays.cast(values, shift, form, rounding, mode).tolist()
+                    yield f"{rounding} {mode} to {form.name}, shift {shift}", expected, actual
+
+
+def small_formats(widest: int) -> list[Format]:
+    """Every signed, unsigned, narrow and odd format of 1 .. ``widest`` bits."""
+    forms = []
+    for bits in range(1, widest + 1):
+        forms += [Format.integer(bits), Format.integer(bits, signed=False), Format.odd(bits)]
+        if bits > 1:
+            forms.append(Format.integer(bits, narrow=True))
+    return forms
+
+
+def requantization_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
+    """Values of up to 64 bits near powers of two, to formats of up to 63 bits, with row constants."""
+    for _ in range(cases):
+        narrowing = draws.narrowing(draws.format(63, 64), (-31, 32))
+        width = draws.choice((16, 32, 54, 64))
+        values = [draws.signed(width) for _ in range(16)]
+        multipliers = [draws.choice((1, draws.between(1, MAX_MULTIPLIER))) for _ in values]
+        shifts = [draws.between(-62, 62) for _ in values]
+        rows = zip(values, multipliers, shifts, strict=True)
+        expected = [casts.narrow(value, narrowing, multiplier, shift) for value, multiplier, shift in rows]
+        yield f"rows of {narrowing}", expected, arrays.narrow(values, narrowing, multipliers, shifts).tolist()
+        expected = [casts.narrow(value, narrowing) for value in values]
+        yield f"{narrowing}", expected, arrays.narrow(values, narrowing).tolist()
+
+
+def activation_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
+    """Tables and piecewise linear functions of raws of up to 64 bits."""
+    for _ in range(cases):
+        activation = draws.activation(draws.format(20, 8))
+        values = [draws.signed(draws.choice((8, 16, 24, 64))) for _ in range(32)]
+        expected = [activations.activate(value, activation) for value in values]
+        yield f"{activation}", expected, arrays.activate(values, activation).tolist()
+
+
+def accumulator_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
+    """Dot products of 3 rows with 2 vectors in accumulators of every width, with and without narrowed products."""
+    for _ in range(cases):
+        product = draws.narrowing(draws.format(24, 8), (-4, 12)) if draws.between(0, 1) else None
+        bits = draws.choice((draws.between(1, 24), draws.between(1, 64)))
+        accumulator = Accumulator(bits, draws.choice(_OVERFLOWS), draws.choice(tuple(Check)), product)
+        width, length = draws.choice((2, 8, 16, 31)), draws.between(0, 12)
+        weight = [[draws.signed(width) for _ in range(length)] for _ in range(3)]
+        inputs = [[draws.signed(width) for _ in range(length)] for _ in range(2)]
+        start, shifts = [draws.signed(30) for _ in range(3)], [draws.between(-4, 62) for _ in range(3)]
+        expected = [
+            accumulators.accumulate(accumulators.products(row, vector, accumulator, shift), accumulator, first)
+            for vector in inputs
+            for row, shift, first in zip(weight, shifts, start, strict=True)
+        ]
+        rows, vectors = np.array(weight, np.int64).reshape(3, length), np.array(inputs, np.int64).reshape(2, length)
+        actual = arrays.dot(rows, vectors, accumulator, start, shifts)
+        yield f"{accumulator}", expected, actual.ravel().tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class LstmCase:
+    """An LSTM step on given accumulators: those of the inputs and of the hidden state, and the late biases, by row."""
+
+    datapath: LstmDatapath
+    from_inputs: list[int]
+    from_hidden: list[int]
+    bias: list[int]
+    constants: list[list[int]]  # input multiplier, input shift, recurrent multiplier, recurrent shift
+    cell: list[int]
+
+
+def lstm_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
+    """Every signal of LSTM steps with drawn datapaths, on drawn accumulators."""
+    for position in range(cases):
+        case = lstm_case(draws)
+        expected, (actual, _) = scalar_lstm(case), kernel_lstm(case)
+        for name, raws in expected.items():
+            yield f"case {position}: {name}", raws, actual[name]
+
+
+def lstm_case(draws: Draws, units: int = 5) -> LstmCase:
+    """Return a drawn datapath of narrow formats with operands for ``units`` units."""
+
+    def narrowing() -> Narrowing:
+        return draws.narrowing(draws.format(16, 5), (-4, 8))
+
+    def activation() -> Activation:
+        return draws.activation(draws.format(16, 5))
+
+    gates = [GateDatapath(narrowing(), narrowing(), narrowing(), activation(), narrowing()) for _ in GATES]
+    word = Format.integer(32)
+    datapath = LstmDatapath(
+        input=word,
+        weight=word,
+        recurrent_weight=word,
+        bias=word,
+        accumulator=Accumulator(62, check=Check.END),
+        joint=draws.between(0, 2) == 0,
+        bias_stage=BiasStage.PREACTIVATION,
+        gates=(gates[0], gates[1], gates[2], gates[3]),
+        forget_product=narrowing(),
+        input_product=narrowing(),
+        cell=narrowing(),
+        cell_input=narrowing(),
+        cell_activation=activation(),
+        cell_output=narrowing(),
+        hidden=narrowing(),
+    )
+    rows = range(len(GATES) * units)
+    width = draws.choice((12, 24, 40))
+    constants = [
+        [draws.between(1, MAX_MULTIPLIER) if kind % 2 == 0 else draws.between(20, 50) for _ in rows]
+        for kind in range(4)
+    ]
+    return LstmCase(
+        datapath,
+        [draws.signed(width) for _ in rows],
+        [draws.signed(width) for _ in rows],
+        [draws.signed(12) for _ in rows],
+        constants,
+        [draws.signed(16) for _ in range(units)],
+    )
+
+
+def scalar_lstm(case: LstmCase) -> Signals:
+    """Return the signals by the specification: the accumulators come from weights of one column and inputs of 1."""
+    units, zeros = len(case.cell), [0] * len(case.bias)
+    zero = case.datapath.hidden.format.zero_point
+    input_matrix = MatrixRows([[raw] for raw in case.from_inputs], zeros, case.constants[0], case.constants[1])
+    wide_rows = [[raw] + [0] * (units - 1) for raw in case.from_hidden]
+    return lstm_step(
+        [1],
+        [zero + 1] + [zero] * (units - 1),
+        case.cell,
+        input_matrix=input_matrix,
+        recurrent_matrix=MatrixRows(wide_rows, zeros, case.constants[2], case.constants[3]),
+        bias=BiasRows(case.bias, zeros),
+        datapath=case.datapath,
+    )
+
+
+def kernel_lstm(case: LstmCase) -> tuple[Signals, Integers]:
+    """Return the signals by the kernel, under the specification's names, and its counts of overflows (22, 2)."""
+    joint, units = case.datapath.joint, len(case.cell)
+    from_inputs, from_hidden = np.array([case.from_inputs]), np.array([case.from_hidden])
+    fields, values = arrays.pack_activations(lstm_activations(case.datapath))
+    signals, counts = np.zeros((len(lstm_kernels.SIGNALS), 1, units), np.int64), np.zeros((22, 2), np.int64)
+    lstm_kernels.lstm_elementwise(
+        from_inputs + from_hidden if joint else from_inputs,
+        from_hidden,
+        np.array(case.bias),
+        np.array(case.constants),
+        joint,
+        np.stack([arrays.pack_narrowing(narrowing) for narrowing in lstm_narrowings(case.datapath)]),
+        fields,
+        values,
+        np.array([case.cell]),
+        np.zeros((1, units), np.int64),
+        signals,
+        counts,
+    )
+    names = [_spec_name(name, joint) for name in lstm_kernels.SIGNALS]
+    return {name: signals[position, 0].tolist() for position, name in enumerate(names) if name}, counts
+
+
+def _spec_name(name: str, joint: bool) -> str:
+    """The specification's name of a signal of the kernel; empty where a joint accumulator leaves it out."""
+    if joint and ".recurrent_" in name:
+        return ""
+    return (name.replace("input_", "") if joint and name.startswith("gate.") else name).removesuffix(".gate")
+
+
+def lstm_narrowings(datapath: LstmDatapath) -> list[Narrowing]:
+    """Return the narrowings in the kernel's order."""
+    gates = [
+        narrowing
+        for gate in datapath.gates
+        for narrowing in (gate.input_sum, gate.recurrent_sum, gate.preactivation, gate.output)
+    ]
+    return [*gates, *(getattr(datapath, name) for name in lstm_kernels.CELL_NARROWINGS)]
+
+
+def lstm_activations(datapath: LstmDatapath) -> list[Activation]:
+    """Return the activations in the kernel's order."""
+    return [*(gate.activation for gate in datapath.gates), datapath.cell_activation]

@@ -1,0 +1,3 @@
+"""The version of fixedsim."""
+
+VERSION = "0.1.0"

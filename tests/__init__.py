@@ -1,0 +1,1 @@
+"""The tests of fixedsim; strategies and oracles are imported as ``tests.strategies`` and the like."""

@@ -1,0 +1,1 @@
+"""Formats: names, codes, reals and what is refused."""

@@ -1,0 +1,1 @@
+"""Tests of networks, their files and their importers."""
