@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fixedsim.network import Network as Network
     from fixedsim.profiles import Profile as Profile
     from fixedsim.profiles import load_profile as load_profile
-    from fixedsim.quantize import quantize as quantize
+    from fixedsim.quantization import quantize as quantize
 
 _HOME = {
     "Overflow": "casts",
@@ -34,7 +34,7 @@ _HOME = {
     "Network": "network",
     "Profile": "profiles",
     "load_profile": "profiles",
-    "quantize": "quantize",
+    "quantize": "quantization",
 }
 
 __all__ = sorted(_HOME)

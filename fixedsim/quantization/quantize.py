@@ -17,11 +17,11 @@ from fixedsim.network.network import Network
 from fixedsim.network.weights import run_weights
 from fixedsim.patterns import matching
 from fixedsim.profiles.profile import Profile, load_profile
-from fixedsim.quantize.activations import RangeMethod
-from fixedsim.quantize.build import Builder
-from fixedsim.quantize.ranges import ActivationFormats, Calibration
-from fixedsim.quantize.report import tensor_report
-from fixedsim.quantize.targets import Widths, edge_name
+from fixedsim.quantization.activations import RangeMethod
+from fixedsim.quantization.build import Builder
+from fixedsim.quantization.ranges import ActivationFormats, Calibration
+from fixedsim.quantization.report import tensor_report
+from fixedsim.quantization.targets import Widths, edge_name
 from fixedsim.version import VERSION
 
 DEFAULT_BITS = 8

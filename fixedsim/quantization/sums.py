@@ -12,7 +12,7 @@ from fixedsim.errors import ModelError
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import STEP_BITS, Accumulator, BiasStage, Narrowing
 from fixedsim.profiles.profile import Profile
-from fixedsim.quantize.requantization import exact_log2, floor_log2
+from fixedsim.quantization.requantization import exact_log2, floor_log2
 from fixedsim.spec.casts import round_divide
 
 Integers = NDArray[np.int64]

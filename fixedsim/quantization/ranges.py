@@ -13,9 +13,9 @@ from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, Lst
 from fixedsim.network.network import Network
 from fixedsim.patterns import matching
 from fixedsim.profiles.profile import Profile
-from fixedsim.quantize.activations import ActivationRange, RangeMethod, activation_format
-from fixedsim.quantize.functions import RANGES
-from fixedsim.quantize.targets import INPUT, Widths, edge_name
+from fixedsim.quantization.activations import ActivationRange, RangeMethod, activation_format
+from fixedsim.quantization.functions import RANGES
+from fixedsim.quantization.targets import INPUT, Widths, edge_name
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,11 @@ from fixedsim.profiles.datapath import (
     PiecewiseLinear,
 )
 from fixedsim.profiles.profile import CastChoices, Profile
-from fixedsim.quantize.functions import function, function_choices
-from fixedsim.quantize.requantization import floor_log2, requantization_form, requantize, row_constants
-from fixedsim.quantize.scales import QuantizedWeight, bit_rnn_scale, bit_rnn_weight, quantize_weight
-from fixedsim.quantize.sums import QuantizedBias, Sums, accumulator, bias_width, quantize_bias, sums
-from fixedsim.quantize.targets import Widths
+from fixedsim.quantization.functions import function, function_choices
+from fixedsim.quantization.requantization import floor_log2, requantization_form, requantize, row_constants
+from fixedsim.quantization.scales import QuantizedWeight, bit_rnn_scale, bit_rnn_weight, quantize_weight
+from fixedsim.quantization.sums import QuantizedBias, Sums, accumulator, bias_width, quantize_bias, sums
+from fixedsim.quantization.targets import Widths
 
 Reals = NDArray[np.float64]
 

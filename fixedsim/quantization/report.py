@@ -10,7 +10,7 @@ from fixedsim.execution import Products, safe_bits
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
-from fixedsim.quantize.build import Builder
+from fixedsim.quantization.build import Builder
 
 
 def tensor_report(builder: Builder, layers: Iterable[object]) -> list[dict[str, Any]]:
