@@ -171,7 +171,11 @@ class Products:
             if self.magnitude <= _EXACT_FLOAT32:
                 return ProductKernel.FLOAT32
             return ProductKernel.FLOAT64 if self.magnitude <= _EXACT_FLOAT64 else ProductKernel.INT64
-        if not plain and self._stepping.format.bits <= STEP_BITS and (not at_end or self.prefixes.within(self._stepping.format)):
+        if (
+            not plain
+            and self._stepping.format.bits <= STEP_BITS
+            and (not at_end or self.prefixes.within(self._stepping.format))
+        ):
             return ProductKernel.STEPS
         raise ModelError(
             f"accumulator must be at most {STEP_BITS} bits wide, or be proven not to overflow, "
@@ -355,8 +359,9 @@ class PreparedNarrowing:
             return values << self.left if np.any(self.left) else values
         rows = values.shape[1]
         raws = np.empty(values.shape, dtype=np.int64)
-        constants = (np.ascontiguousarray(np.broadcast_to(each, (rows,))) for each in (self.multiplier, self.shift))
-        narrow_rows(np.ascontiguousarray(values), *constants, self.packed, raws, counts)
+        multiplier = np.ascontiguousarray(np.broadcast_to(self.multiplier, (rows,)))
+        shift = np.ascontiguousarray(np.broadcast_to(self.shift, (rows,)))
+        narrow_rows(np.ascontiguousarray(values), multiplier, shift, self.packed, raws, counts)
         return raws
 
 

@@ -52,7 +52,7 @@ def interpolate_row(values: Vector, packed: Vector, table: Vector, out: Vector) 
     for position in range(values.shape[0]):
         raw, index = values[position], out[position]
         value = table[start + index]
-        if index < last and (raw >> shift) >= -offset:  # beyond the first entry's left: that entry
+        if index < last and (raw >> shift) > ~offset:  # else beyond an end of the table: its entry
             rest = raw & ((1 << shift) - 1)
             value += interpolate(table[start + index + 1] - value, rest, shift, rounding)
         out[position] = value

@@ -56,7 +56,7 @@ class Matrix:
     scale: NDArray[np.float64]
 
     @staticmethod
-    def of(  # noqa: PLR0913 - a matrix and its row constants
+    def of(
         weight: ArrayLike,
         form: Format,
         accumulator: Accumulator,

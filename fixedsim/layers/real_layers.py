@@ -78,7 +78,7 @@ class RealLstm:
     @property
     def units(self) -> int:
         """The width of the hidden state."""
-        return self.recurrent_weight.shape[1]
+        return int(self.recurrent_weight.shape[1])
 
     def initial_state(self, batch: int) -> LstmState:
         """The state after a reset."""

@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Signal:
-    """A named integer inside a layer: its width over the units, its format, and a scale for each unit if they differ."""
+    """A named integer inside a layer: how many units, their format, and a scale for each unit where they differ."""
 
     name: str
     units: int

@@ -22,12 +22,12 @@ def output_format(layer: Layer) -> Format | None:
     return layer.output_format if isinstance(layer, IntegerLayer) else None
 
 
-def directions(layer: Layer) -> list[Lstm] | list[RealLstm]:
+def directions(layer: Layer) -> list[Lstm | RealLstm]:
     """The LSTMs in a layer, each with a state of its own; empty for other layers."""
     match layer:
         case Bidirectional() | RealBidirectional():
-            return [layer.forward, layer.backward]  # type: ignore[list-item]
+            return [layer.forward, layer.backward]
         case Lstm() | RealLstm():
-            return [layer]  # type: ignore[list-item]
+            return [layer]
         case _:
             return []

@@ -45,8 +45,7 @@ class Model:
             given, wanted = output_format(before), input_format(after)
             if given is not None and wanted is not None and given != wanted:
                 raise ModelError(
-                    f"input format of {after.name} must be {given.name}, the output of {before.name}, "
-                    f"not {wanted.name}"
+                    f"input format of {after.name} must be {given.name}, the output of {before.name}, not {wanted.name}"
                 )
 
     @property
@@ -114,7 +113,9 @@ class Model:
         steps, batch = values.shape[:2]
         unknown = sorted(set(state or {}) - set(self.state_names))
         if unknown:
-            raise InputError(f"state {unknown[0]!r} must name an LSTM of the model{nearest(unknown[0], self.state_names)}")
+            raise InputError(
+                f"state {unknown[0]!r} must name an LSTM of the model{nearest(unknown[0], self.state_names)}"
+            )
         job = Run(
             layers=self.layers,
             last=self.last,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Run:
         if parts < 2:
             return self._through(values)
         bounds = np.linspace(0, values.shape[1], parts + 1).astype(int)
-        pieces = [slice(first, end) for first, end in zip(bounds, bounds[1:], strict=False)]
+        pieces = [slice(first, end) for first, end in pairwise(bounds)]
         with ThreadPoolExecutor(max_workers=parts) as pool:
             results = list(pool.map(lambda piece: self._part(piece)._through(values[:, piece]), pieces))
         return _joined(results)
@@ -208,4 +209,3 @@ def checked_reset(reset: ArrayLike | None, steps: int, batch: int) -> NDArray[np
     if mask.dtype != np.bool_ or mask.shape != (steps, batch):
         raise InputError(f"reset must be booleans of shape ({steps}, {batch}), not {mask.dtype}{mask.shape}")
     return mask
-

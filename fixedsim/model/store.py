@@ -49,7 +49,9 @@ def save_model(model: Model, path: Path | str) -> None:
         "quantization": dict(model.quantization),
     }
     text = json.dumps(document, allow_nan=False, sort_keys=True)
-    write_atomically(Path(path), save({name: np.ascontiguousarray(raws) for name, raws in tensors.items()}, {KEY: text}))
+    write_atomically(
+        Path(path), save({name: np.ascontiguousarray(raws) for name, raws in tensors.items()}, {KEY: text})
+    )
 
 
 def load_model(path: Path | str) -> Model:
@@ -60,7 +62,9 @@ def load_model(path: Path | str) -> Model:
     """
     file = read_tensors(Path(path))
     if KEY not in file.metadata:
-        raise FileError(f"{path} must be a model with metadata {KEY!r}, not another kind of file; make one with quantize")
+        raise FileError(
+            f"{path} must be a model with metadata {KEY!r}, not another kind of file; make one with quantize"
+        )
     try:
         document = json.loads(file.metadata[KEY])
         _check_versions(document)
@@ -247,8 +251,13 @@ class _Reader:
                 choices = {key: entry[key] for key in _REAL_LINEAR}
                 return RealLinear(name, self.reals(f"{name}.weight", 2), self.reals(f"{name}.bias"), **choices)
             case "RealLstm":
-                matrices = (self.reals(f"{name}.{part}.weight", 2) for part in ("input", "recurrent"))
-                return RealLstm(name, *matrices, self.reals(f"{name}.bias"), **{key: entry[key] for key in _REAL_LSTM})
+                return RealLstm(
+                    name,
+                    self.reals(f"{name}.input.weight", 2),
+                    self.reals(f"{name}.recurrent.weight", 2),
+                    self.reals(f"{name}.bias"),
+                    **{key: entry[key] for key in _REAL_LSTM},
+                )
             case "RealBidirectional":
                 forward, backward = (self.layer(part) for part in entry["directions"])
                 if not isinstance(forward, RealLstm) or not isinstance(backward, RealLstm):

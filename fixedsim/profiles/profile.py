@@ -280,7 +280,9 @@ def profile_text(name: str) -> str:
         ProfileError: no such profile.
     """
     if name not in profile_names():
-        raise ProfileError(f"profile {name!r} is unknown{nearest(name, profile_names())}; or give a path to a TOML file")
+        raise ProfileError(
+            f"profile {name!r} is unknown{nearest(name, profile_names())}; or give a path to a TOML file"
+        )
     return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
 
 

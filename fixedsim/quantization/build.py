@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 from fixedsim.arrays import to_raw
 from fixedsim.casts import Overflow, Rounding
-from fixedsim.errors import ProfileError
+from fixedsim.errors import ModelError, ProfileError
 from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.parts import Bias, Matrix
-from fixedsim.network.description import EmbeddingLayer, LinearLayer, LstmLayer
+from fixedsim.model.layer_kinds import IntegerLayer
+from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
 from fixedsim.profiles.datapath import (
     STEP_BITS,
@@ -67,6 +68,18 @@ class Builder:
                 bit_rnn_weight(real, bits, scale) if rule else quantize_weight(real, bits, self.profile.weight)
             )
         return [self.weights[name] for name in names]
+
+    def layer(self, layer: Layer, incoming: Format | None, output: Format | None) -> IntegerLayer:
+        """The integer layer that reads ``incoming`` (None: tokens) and gives ``output`` (None: accumulator width)."""
+        match layer:
+            case EmbeddingLayer() if output is not None:
+                return self.embedding(layer, output)
+            case LstmLayer() if incoming is not None and output is not None:
+                return self.lstm(layer, incoming, output)
+            case LinearLayer() if incoming is not None:
+                return self.linear(layer, incoming, output)
+            case _:
+                raise ModelError(f"formats around {layer.name} must be known, not missing")
 
     def embedding(self, layer: EmbeddingLayer, output: Format) -> Embedding:
         """The table at weight bits, narrowed to the output; a Bit-RNN's holds the output's codes themselves."""
@@ -173,7 +186,7 @@ class Builder:
         ]
         if self.profile.accumulator.joint and added[0].scale != added[1].scale:
             raise ProfileError(
-                f"accumulator.joint must be false where the scales of {names[0]} and {names[1]} times their inputs differ"
+                f"accumulator.joint must be false where the sums of {names[0]} and {names[1]} differ in scale"
             )
         real = self.bias(f"{direction}.bias", 4 * layer.units).copy()
         real[layer.units : 2 * layer.units] += layer.forget_bias
@@ -186,12 +199,12 @@ class Builder:
         )
         bias, stored = self._bias(f"{direction}.bias", real, added[0], total)
         datapath = self._lstm_datapath(layer, direction, incoming, hidden, total, weights, stored)
-        matrices = [
+        from_inputs, from_hidden = (
             self._matrix(weight, each, total, name) for weight, each, name in zip(weights, added, names, strict=True)
-        ]
-        return Lstm(direction, *matrices, bias, datapath)
+        )
+        return Lstm(direction, from_inputs, from_hidden, bias, datapath)
 
-    def _lstm_datapath(  # noqa: PLR0913, PLR0917 - what a datapath is made of
+    def _lstm_datapath(
         self,
         layer: LstmLayer,
         direction: str,
@@ -260,7 +273,9 @@ class Builder:
         targets = []
         for name, scale, choice in zip(("forget_product", "input_product"), scales, choices, strict=True):
             exact = CastChoices(
-                format=Format.integer(STEP_BITS - 1).with_scale(min(scales)), rounding=Rounding.FLOOR, overflow=_SATURATE
+                format=Format.integer(STEP_BITS - 1).with_scale(min(scales)),
+                rounding=Rounding.FLOOR,
+                overflow=_SATURATE,
             )
             cast = exact if choice is None else self._cast(choice, f"{direction}.{name}")
             targets.append(_shifted(scale, cast, f"{direction}.{name}"))
@@ -308,7 +323,9 @@ def _shifted(scale: Fraction, choices: CastChoices, what: str) -> Narrowing:
     ratio = choices.format.scale / scale
     power = floor_log2(ratio)
     if Fraction(2) ** power != ratio:
-        raise ProfileError(f"format of {what} must have a power-of-two scale like its source, not {choices.format.name}")
+        raise ProfileError(
+            f"format of {what} must have a power-of-two scale like its source, not {choices.format.name}"
+        )
     return choices.narrowing(power)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedsim.errors import InputError
+from fixedsim.formats import Format
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
 from fixedsim.model.layer_kinds import Layer as IntegerOrReal
 from fixedsim.model.layer_kinds import RealLayer
@@ -107,7 +108,7 @@ def _method(name: str) -> RangeMethod:
 def _layers(builder: Builder, formats: ActivationFormats, kept: frozenset[str]) -> tuple[IntegerOrReal, ...]:
     description = builder.network.description
     layers: list[IntegerOrReal] = []
-    incoming = None
+    incoming: Format | None = None
     for layer in description.layers:
         if layer.name in kept:
             layers.append(_real_layer(builder.network, layer))
@@ -115,27 +116,22 @@ def _layers(builder: Builder, formats: ActivationFormats, kept: frozenset[str]) 
             continue
         if incoming is None and not isinstance(layer, EmbeddingLayer):
             incoming = formats.input()
-        match layer:
-            case EmbeddingLayer():
-                outgoing = formats.output(layer)
-                layers.append(builder.embedding(layer, outgoing))
-            case LstmLayer():
-                assert incoming is not None
-                outgoing = formats.output(layer)
-                layers.append(builder.lstm(layer, incoming, outgoing))
-            case LinearLayer():
-                assert incoming is not None
-                logits = layer is description.layers[-1] and layer.activation == "identity"
-                free = logits and builder.widths.override(edge_name(layer)) is None
-                outgoing = None if free else formats.output(layer)
-                layers.append(builder.linear(layer, incoming, outgoing))
+        free = layer is description.layers[-1] and _keeps_accumulators(layer, builder.widths)
+        outgoing = None if free else formats.output(layer)
+        layers.append(builder.layer(layer, incoming, outgoing))
         incoming = outgoing
     return tuple(layers)
 
 
+def _keeps_accumulators(layer: Layer, widths: Widths) -> bool:
+    """Whether the outputs are sums at accumulator width: linear ones that no pattern names."""
+    linear = isinstance(layer, LinearLayer) and layer.activation == "identity"
+    return linear and widths.override(edge_name(layer)) is None
+
+
 def _real_layer(network: Network, layer: Layer) -> RealLayer:
     """The layer as the float reference computes it, in float64."""
-    weights = run_weights(network.description, network.weights, np.float64)
+    weights = run_weights(network.description, network.weights, np.dtype(np.float64))
     real = {name: np.asarray(values, dtype=np.float64) for name, values in weights.items()}
     match layer:
         case EmbeddingLayer():

@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedsim.casts import Rounding
 from fixedsim.errors import ModelError
 from fixedsim.profiles.datapath import MAX_SHIFT, Form
-from fixedsim.profiles.profile import RequantizeChoices, Requantization
+from fixedsim.profiles.profile import Requantization, RequantizeChoices
 from fixedsim.spec.casts import round_divide
-from fixedsim.casts import Rounding
 
 _DOUBLING_BITS = 31
 

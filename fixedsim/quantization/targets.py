@@ -90,4 +90,3 @@ def resize(form: Format, bits: int) -> Format:
 def _require(what: str, bits: int, limit: int) -> None:
     if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits <= limit:
         raise InputError(f"{what} must be in 1..{limit}, not {bits}")
-

@@ -69,7 +69,7 @@ def linear(inputs: Vector, matrix: MatrixRows, bias: BiasRows, datapath: LinearD
     return signals
 
 
-def lstm_step(  # noqa: PLR0913 - the operands of one step
+def lstm_step(
     inputs: Vector,
     hidden: Vector,
     cell: Vector,
@@ -105,7 +105,7 @@ def lstm_step(  # noqa: PLR0913 - the operands of one step
     return signals
 
 
-def _gate_sums(  # noqa: PLR0913
+def _gate_sums(
     from_inputs: Vector,
     from_hidden: Vector,
     row: int,

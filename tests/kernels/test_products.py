@@ -1,0 +1,128 @@
+"""Dot products: exact ones against Python integers, accumulators against the scalar specification."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixedsim import arrays
+from fixedsim.casts import Overflow
+from fixedsim.formats import Format
+from fixedsim.profiles.datapath import Accumulator, Check, Narrowing
+from fixedsim.spec.accumulators import accumulate, products
+from tests.kernels.engines import Engine, acted
+from tests.kernels.strategies import narrowings, near_powers
+
+pytestmark = [pytest.mark.kernels, pytest.mark.filterwarnings("error::RuntimeWarning")]
+Matrix = list[list[int]]
+
+
+def run_steps(
+    engine: Engine, weight: Matrix, inputs: Matrix, accumulator: Accumulator, start: int, last: int
+) -> tuple[npt.NDArray[Any], list[int]]:
+    """The sums (N, R) and the counts of the accumulator and of the products."""
+    rows, vectors = np.array(weight, np.int64), np.array(inputs, np.int64)
+    shape = (len(inputs), len(weight))
+    out, counts, product_counts = np.empty(shape, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    narrowed = accumulator.product
+    shift = 0 if narrowed is None else narrowed.shift
+    engine.products.accumulate_steps(
+        rows.reshape(len(weight), -1),
+        vectors.reshape(len(inputs), -1),
+        np.full(shape, start),
+        np.full(len(weight), last),
+        narrowed is not None,
+        arrays.pack_narrowing(Narrowing(Format.integer(32)) if narrowed is None else narrowed),
+        np.full(len(weight), shift),
+        arrays.pack_narrowing(Narrowing(accumulator.format, overflow=accumulator.overflow)),
+        out,
+        counts,
+        product_counts,
+    )
+    return out, [*counts.tolist(), *product_counts.tolist()]
+
+
+def counted(addends: list[int], accumulator: Accumulator, start: int) -> list[int]:
+    """How often the overflow acts low and high, from the specification's prefixes."""
+    loaded = Narrowing(accumulator.format, overflow=accumulator.overflow)
+    exact = [start, *(accumulate(addends[:n], accumulator, start) + addends[n] for n in range(len(addends)))]
+    overs = [acted(total, loaded) for total in exact]
+    return [overs.count(-1), overs.count(1)]
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_every_short_sum(engine: Engine, overflow: Overflow, length: int) -> None:
+    """Every order of every weight of 2 bits, in accumulators of 1 .. 5 bits, from every start of 4 bits."""
+    weight = [list(row) for row in product((-2, -1, 0, 1), repeat=length)]
+    inputs = [[3, -2, 1][:length], [-1, -3, -3][:length]]
+    starts = range(-8, 8) if engine.name == "compiled" else (-8, -1, 0, 7)
+    for bits in range(1, 6):
+        accumulator = Accumulator(bits, overflow)
+        for start in starts:
+            out, counts = run_steps(engine, weight, inputs, accumulator, start, 1)
+            expected_counts = np.zeros(2, np.int64)
+            for (position, vector), (row, weights) in product(enumerate(inputs), enumerate(weight)):
+                addends = [*products(weights, vector, accumulator), 1]
+                assert out[position, row] == accumulate(addends, accumulator, start)
+                expected_counts += counted(addends, accumulator, start)
+            assert counts[:2] == expected_counts.tolist()
+
+
+@settings(max_examples=200)
+@given(
+    data=st.data(),
+    bits=st.integers(1, 62),
+    overflow=st.sampled_from(Overflow),
+    narrowed=st.none() | narrowings(st.just(Format.integer(16)) | st.just(Format(20, -99, 500, zero_point=4))),
+    start=near_powers(-(1 << 60), 1 << 60),
+)
+def test_accumulators(
+    engine: Engine, data: st.DataObject, bits: int, overflow: Overflow, narrowed: Narrowing | None, start: int
+) -> None:
+    operand = near_powers(-(1 << 30), 1 << 30) | st.integers(-9, 9)
+    weights, vector = data.draw(
+        st.lists(st.tuples(operand, operand), max_size=8).map(lambda pairs: list(zip(*pairs, strict=True)) or [(), ()])
+    )
+    accumulator = Accumulator(bits, overflow, Check.STEP, narrowed)
+    out, counts = run_steps(engine, [list(weights)], [list(vector)], accumulator, start, -7)
+    addends = [*products(weights, vector, accumulator), -7]
+    assert out.tolist() == [[accumulate(addends, accumulator, start)]]
+    assert counts[:2] == counted(addends, accumulator, start)
+
+
+def test_product_counts(engine: Engine) -> None:
+    accumulator = Accumulator(32, product=Narrowing(Format.integer(4), shift=1))
+    _, counts = run_steps(engine, [[1, 1, 1, 1]], [[-17, -16, 15, 16]], accumulator, 0, 0)
+    assert counts == [0, 0, 1, 1]  # -17 / 2 rounds to -9, below -8; 16 / 2 is 8, above 7
+
+
+@pytest.mark.parametrize("kernel", ["matmul_wide", "matmul_int32"])
+@pytest.mark.parametrize("shape", [(1, 1, 0), (3, 2, 1), (5, 3, 67)])
+def test_exact_products(engine: Engine, kernel: str, shape: tuple[int, int, int]) -> None:
+    rows, vectors, length = shape
+    top = 0x7FFF if kernel == "matmul_wide" else 0x7FFF // 16  # the sums of 67 products fit 32 bits
+    weight = [[(7919 * (row + 3) * (column + 1)) % (2 * top) - top for column in range(length)] for row in range(rows)]
+    inputs = [
+        [(104729 * (row + 5) * (column + 2)) % (2 * top) - top for column in range(length)] for row in range(vectors)
+    ]
+    out = np.empty((vectors, rows), np.int64)
+    operands = (
+        np.array(given, np.int16).reshape(-1, length) if length else np.zeros((n, 0), np.int16)
+        for given, n in ((weight, rows), (inputs, vectors))
+    )
+    getattr(engine.products, kernel)(*operands, out)
+    assert out.tolist() == [
+        [sum(w * x for w, x in zip(row, vector, strict=True)) for row in weight] for vector in inputs
+    ]
+
+
+def test_extreme_16_bit_products(engine: Engine) -> None:
+    weight, inputs = np.full((1, 1), -32768, np.int16), np.array([[32767], [-32768]], np.int16)
+    out = np.empty((2, 1), np.int64)
+    engine.products.matmul_int32(weight, inputs, out)
+    assert out.tolist() == [[-32768 * 32767], [1 << 30]]
