@@ -3,10 +3,12 @@
 import tomllib
 from pathlib import Path
 
+from fixedsim.version import VERSION
+
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
 
 project = PROJECT["name"]
-release = PROJECT["version"]
+release = VERSION
 author = "the fixedsim contributors"
 project_copyright = author
 

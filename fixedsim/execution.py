@@ -35,6 +35,7 @@ Integers = NDArray[np.int64]
 _CHUNK = 1 << 22  # elements of weight x input handled at a time where bounds need every prefix
 _FEW = 4  # input vectors up to which the matrix-vector kernel is quicker than BLAS
 _INT64 = Format.integer(64)
+_STEP_ADDEND = 1 << 62  # beside an accumulator of STEP_BITS, 64 bits hold the sum with it
 _EXACT_FLOAT32 = 1 << 24
 _EXACT_FLOAT64 = 1 << 53
 
@@ -63,9 +64,10 @@ class Range:
         """The range of sums."""
         return Range(self.low + other.low, self.high + other.high)
 
-    def within(self, form: Format) -> bool:
-        """Whether every row stays within the raws of ``form``."""
-        return bool(np.all(self.low >= form.raw_min) and np.all(self.high <= form.raw_max))
+    def within(self, form: Format, overflow: Overflow = Overflow.SATURATE) -> bool:
+        """Whether every row stays within the raws of ``form`` that the overflow leaves as they are."""
+        kept = unchanged(form, overflow)
+        return bool(np.all(self.low >= kept.low) and np.all(self.high <= kept.high))
 
     def bits(self) -> NDArray[np.int64]:
         """The least two's complement width that holds each row."""
@@ -82,6 +84,12 @@ def format_range(form: Format, *, centred: bool = False) -> Range:
     """The raws of a format, less its zero point if ``centred``."""
     shift = form.zero_point if centred else 0
     return Range(form.raw_min - shift, form.raw_max - shift)
+
+
+def unchanged(form: Format, overflow: Overflow) -> Range:
+    """The raws that an overflow leaves as they are: all of the format, but for the lowest of a symmetric one."""
+    symmetric = overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
+    return Range(max(form.raw_min, -form.raw_max) if symmetric else form.raw_min, form.raw_max)
 
 
 def activation_range(activation: Activation) -> Range:
@@ -117,6 +125,10 @@ class Products:
         inputs: range of the centred inputs.
         start: range of the start value of each row.
         last: what is added after the products, ``(rows,)``, or None.
+        continues: what gave the start values, where one accumulator goes over two matrices.
+
+    Raises:
+        ModelError: centred inputs, or products that are narrowed, beyond 64 bits.
     """
 
     def __init__(
@@ -128,6 +140,7 @@ class Products:
         inputs: Range,
         start: Range,
         last: Integers | None = None,
+        continues: "Products | None" = None,
     ) -> None:
         self.weight = weight
         self.product_shift = product_shift
@@ -135,6 +148,10 @@ class Products:
         self.inputs = inputs
         self.start = start
         self.last = last
+        self.continues = continues
+        require_int64(inputs, "inputs less their zero point")
+        if self.guard is None:
+            require_int64(self._products, "products of weights and inputs")
         self.total, self.prefixes, self.magnitude = self._bounds()
 
     @property
@@ -145,7 +162,8 @@ class Products:
     @cached_property
     def proven(self) -> bool:
         """Whether no prefix of any row can leave the accumulator."""
-        return self.prefixes.within(self.accumulator.format)
+        before = self.continues is None or self.continues.proven
+        return before and self.prefixes.within(self.accumulator.format, self.accumulator.overflow)
 
     @cached_property
     def guard(self) -> Integers | None:
@@ -153,10 +171,26 @@ class Products:
         product = self.accumulator.product
         if product is None:
             return np.zeros(self.rows, dtype=np.int64)
-        if np.any(self.product_shift > 0) or product.multiplier != 1 or product.format.zero_point:
+        scaled = product.multiplier != 1 or product.format.zero_point or product.format.raw_step != 1
+        if scaled or np.any(self.product_shift > 0):
             return None
-        largest = self._largest_weight * self.inputs.magnitude << int(np.max(-self.product_shift, initial=0))
-        return -self.product_shift if Range(-largest, largest).within(product.format) else None
+        largest = self._products.high << int(np.max(-self.product_shift, initial=0))
+        return -self.product_shift if Range(-largest, largest).within(product.format, product.overflow) else None
+
+    @property
+    def _products(self) -> Range:
+        """A range that holds every exact product."""
+        largest = self._largest_weight * self.inputs.magnitude
+        return Range(-largest, largest)
+
+    @property
+    def _largest_addend(self) -> int:
+        """The largest magnitude that is added at one step, the last one left out."""
+        if self.guard is None:
+            product = self.accumulator.product
+            assert product is not None
+            return format_range(product.format).magnitude
+        return int(self._products.high) << int(np.max(self.guard, initial=0))
 
     @cached_property
     def kernel(self) -> ProductKernel:
@@ -171,11 +205,7 @@ class Products:
             if self.magnitude <= _EXACT_FLOAT32:
                 return ProductKernel.FLOAT32
             return ProductKernel.FLOAT64 if self.magnitude <= _EXACT_FLOAT64 else ProductKernel.INT64
-        if (
-            not plain
-            and self._stepping.format.bits <= STEP_BITS
-            and (not at_end or self.prefixes.within(self._stepping.format))
-        ):
+        if not plain and self._fits_steps() and (not at_end or self.prefixes.within(self._stepping.format)):
             return ProductKernel.STEPS
         raise ModelError(
             f"accumulator must be at most {STEP_BITS} bits wide, or be proven not to overflow, "
@@ -191,6 +221,12 @@ class Products:
 
     def _fits_int64(self) -> bool:
         return self.prefixes.within(_INT64) and self.magnitude < 1 << 62
+
+    def _fits_steps(self) -> bool:
+        """Whether 64 bits hold every product, and every sum of the accumulator and an addend."""
+        last = 0 if self.last is None else int(np.max(np.abs(self.last), initial=0))
+        addend = max(self._largest_addend, last)
+        return self._stepping.format.bits <= STEP_BITS and self._products.within(_INT64) and addend <= _STEP_ADDEND
 
     def _bounds(self) -> tuple[Range, Range, int]:
         """Range of the totals, of every prefix, and the largest sum of magnitudes of one row's plain products."""
@@ -210,8 +246,8 @@ class Products:
 
     def _row_bounds(self, rows: slice) -> tuple[Any, Any, Any, Any, int]:
         weight = self.weight[rows].astype(np.int64)
-        shift = int(np.max(np.abs(self.product_shift), initial=0))
-        if self._largest_weight * self.inputs.magnitude * max(1, weight.shape[1]) << shift >= 1 << 62:
+        largest = max(self._products.high, self.inputs.magnitude, self._largest_addend)
+        if largest * max(1, weight.shape[1]) >= 1 << 62:
             weight = weight.astype(object)
         least, most = self._extremes(weight, rows)
         magnitude = int(np.max(np.sum(np.abs(weight), axis=1), initial=0)) * self.inputs.magnitude
@@ -235,8 +271,9 @@ class Products:
             return least << self.guard[rows, None], most << self.guard[rows, None]
         if product.overflow is not Overflow.SATURATE:  # not monotone: any raw of the format can come out
             return np.full_like(least, product.format.raw_min), np.full_like(most, product.format.raw_max)
-        shifts = self.product_shift[rows]
-        return narrow(least.T, product, shifts=shifts).T, narrow(most.T, product, shifts=shifts).T
+        narrowed = (narrow(end.T.astype(np.int64), product, shifts=self.product_shift[rows]).T for end in (least, most))
+        lowest, highest = (end.astype(weight.dtype) for end in narrowed)
+        return lowest, highest
 
     def run(self, inputs: Integers, start: Integers, counts: Integers, *, finish: bool = True) -> Integers:
         """The accumulators ``(vectors, rows)`` for centred inputs ``(vectors, inputs)`` and starts that broadcast.
@@ -257,9 +294,9 @@ class Products:
         return sums if limited else self._limit(sums, counts)
 
     def _limit(self, sums: Integers, counts: Integers) -> Integers:
-        form = self.accumulator.format
-        counts[0] += np.count_nonzero(sums < form.raw_min)
-        counts[1] += np.count_nonzero(sums > form.raw_max)
+        kept = unchanged(self.accumulator.format, self.accumulator.overflow)
+        counts[0] += np.count_nonzero(sums < kept.low)
+        counts[1] += np.count_nonzero(sums > kept.high)
         return narrow(sums, self._limiter)
 
     @cached_property
@@ -326,7 +363,10 @@ def _peak(terms: Any, extreme: Any) -> Any:
 
 def safe_bits(products: Products) -> Integers:
     """The least accumulator width, per row, at which no prefix can overflow."""
-    return products.prefixes.bits()
+    prefixes = products.prefixes
+    if products.accumulator.overflow is Overflow.SATURATE_SYMMETRIC:  # which changes the lowest raw of each width
+        prefixes = Range(np.minimum(prefixes.low, -prefixes.high), np.maximum(prefixes.high, -prefixes.low))
+    return prefixes.bits()
 
 
 class PreparedNarrowing:
@@ -349,9 +389,7 @@ class PreparedNarrowing:
             return None
         factor = np.array([1 << int(-shift) for shift in self.shift], dtype=object)
         scaled = Range(incoming.low * factor, incoming.high * factor)
-        symmetric = self.narrowing.overflow is Overflow.SATURATE_SYMMETRIC
-        inside = scaled.within(form) and not (symmetric and np.any(scaled.low < -form.raw_max))
-        return -self.shift if inside else None
+        return -self.shift if scaled.within(form, self.narrowing.overflow) else None
 
     def run(self, values: Integers, counts: Integers) -> Integers:
         """The raws ``(vectors, rows)``; low and high overflows are added to ``counts``."""

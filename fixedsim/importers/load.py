@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fixedsim.errors import FileError, NetworkError
+from fixedsim.errors import FileError, NetworkError, nearest
 from fixedsim.files import TensorFile, read_tensors
 from fixedsim.importers import bit_rnn, own, pytorch
 from fixedsim.importers.imported import Imported
-from fixedsim.network import Description, Network, preset, read_description
+from fixedsim.importers.shipped import SHIPPED
+from fixedsim.network import Description, Network, preset, preset_names, read_description
 
 DType = Literal["float64", "float32"]
 WEIGHT_SUFFIXES = (".safetensors", ".npz")
@@ -33,7 +34,8 @@ def load_network(source: str | Path, weights: str | Path | None = None, dtype: D
     """The network that ``source`` says, its weights in ``dtype``.
 
     Args:
-        source: the name of a preset (``weights`` is needed), a ``.toml`` description (``weights`` is needed unless
+        source: the name of a network that ships (``char-lm``, ``char-lm-w4a4``, ``char-lm-w2a2``), the name of a
+            preset (``weights`` is needed), a ``.toml`` description (``weights`` is needed unless
             its key ``weights`` names the file), or a ``.safetensors`` or ``.npz`` file of weights, with a description
             in its metadata or tensors from whose names and shapes the layers follow.
         weights: the file of weights.
@@ -59,6 +61,8 @@ def load_network(source: str | Path, weights: str | Path | None = None, dtype: D
 def _described(source: str | Path, weights: str | Path | None) -> tuple[Description | None, Path]:
     """The description that stands outside the weights, if one does, and the file of weights."""
     given = None if weights is None else Path(weights)
+    if isinstance(source, str) and source in SHIPPED:
+        source = SHIPPED[source]
     suffix = Path(source).suffix
     if suffix in WEIGHT_SUFFIXES:
         if given is not None:
@@ -67,6 +71,12 @@ def _described(source: str | Path, weights: str | Path | None) -> tuple[Descript
     if suffix == DESCRIPTION_SUFFIX:
         description, named = read_description(Path(source))
         return description, _needed(given or named, str(source))
+    known = (*SHIPPED, *preset_names())
+    if str(source) not in known:
+        raise NetworkError(
+            f"network must be a {', '.join(WEIGHT_SUFFIXES)} or {DESCRIPTION_SUFFIX} file or a known name, "
+            f"not {str(source)!r}{nearest(str(source), known)}"
+        )
     return preset(str(source)), _needed(given, str(source))
 
 

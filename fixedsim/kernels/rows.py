@@ -111,7 +111,7 @@ def narrow_near(
         high += raw > highest
         if mode == WRAP:
             wrapped = raw & mask
-            wrapped -= mask + 1 if wrapped > highest else 0
+            wrapped = wrapped - mask - 1 if wrapped > highest else wrapped
             kept = raw if kept == raw else wrapped
         elif mode == SATURATE_ZERO:
             kept = raw if kept == raw else fields[ZERO_POINT]

@@ -128,7 +128,7 @@ class Linear:
             InputError: inputs of another width, or not raws of the input's format.
         """
         raws = self._checked(inputs)
-        flat = raws.reshape(-1, self.matrix.inputs)
+        flat = raws.reshape(raws.shape[0] * raws.shape[1], self.matrix.inputs)
         collected: dict[str, list[Integers]] = {}
         step = max(1, _CHUNK // max(self.matrix.rows, self.matrix.inputs))
         for first in range(0, max(len(flat), 1), step):
@@ -136,7 +136,8 @@ class Linear:
             for name, values in compute(flat[first : first + step], recorder).items():
                 if name == "output" or recorder.wants(f"{self.name}.{name}"):
                     collected.setdefault(name, []).append(values)
-        whole = {name: np.concatenate(parts).reshape(*raws.shape[:2], -1) for name, parts in collected.items()}
+        shape = *raws.shape[:2], self.matrix.rows
+        whole = {name: np.concatenate(parts).reshape(shape) for name, parts in collected.items()}
         for name, values in whole.items():
             recorder.record(f"{self.name}.{name}", values)
         return whole["output"]
@@ -165,6 +166,6 @@ class Linear:
         vectors = [linear(row, self.matrix.scalar, self.bias.scalar, self.datapath) for row in raws.tolist()]
         names = ("accumulator", "sum", "preactivation", "output")
         return {
-            name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(vectors), -1)
+            name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(raws), self.matrix.rows)
             for name in names
         }

@@ -198,6 +198,7 @@ class Lstm:
             path.accumulator,
             inputs=format_range(path.hidden.format, centred=True),
             start=self.input_products.total if path.joint else Range(zeros, zeros),
+            continues=self.input_products if path.joint else None,
             last=self.bias.value.astype(np.int64) if last else None,
         )
 

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from fixedsim.arrays import require_raws
 from fixedsim.casts import Overflow
 from fixedsim.errors import ModelError
-from fixedsim.formats import Format
+from fixedsim.formats import Format, bits_for
 from fixedsim.profiles.datapath import MAX_MULTIPLIER, MAX_SHIFT, Accumulator, BiasStage, Narrowing
 from fixedsim.spec.layers import BiasRows, MatrixRows
 
 Integers = NDArray[np.int64]
+MAX_BIAS_BITS = 63  # as it enters
 
 
 def smallest(values: ArrayLike) -> NDArray[np.integer[Any]]:
@@ -119,12 +120,16 @@ class Bias:
 
         Raises:
             InputError: a bias that is not a raw of ``form``.
-            ModelError: not one for each row, or a shift outside 0..62.
+            ModelError: not one for each row, a shift outside 0..62, or ``raw * 2**shift`` beyond 63 bits.
         """
         raws = require_raws(np.zeros(rows, dtype=np.int64) if raw is None else raw, form, what)
         if raws.shape != (rows,):
             raise ModelError(f"{what} must have shape ({rows},), not {raws.shape}")
-        return Bias(smallest(raws), row_constants(shift, 0, rows, 0, MAX_SHIFT, f"shift of {what}"))
+        bias = Bias(smallest(raws), row_constants(shift, 0, rows, 0, MAX_SHIFT, f"shift of {what}"))
+        widest = max((bits_for(int(value), int(value)) for value in bias.value), default=1)
+        if widest > MAX_BIAS_BITS:
+            raise ModelError(f"{what} must fit {MAX_BIAS_BITS} bits after its shift, not {widest}")
+        return bias
 
     @cached_property
     def value(self) -> Any:
@@ -149,9 +154,10 @@ class Bias:
         if stage is BiasStage.PREACTIVATION or accumulator.overflow is Overflow.WRAP or not len(self.raw):
             return
         form = accumulator.format
-        row = max(range(len(self.value)), key=lambda index: abs(self.value[index]))
+        widths = [bits_for(int(value), int(value)) for value in self.value]
+        needed = max(widths)
+        row = widths.index(needed)
         if not form.contains(self.value[row]):
-            needed = max(int(value).bit_length() for value in self.value) + 1
             raise ModelError(
                 f"accumulator of {what} must be at least {needed} bits wide to hold its bias "
                 f"{self.value[row]} of row {row}, not {form.bits} bits"

@@ -34,7 +34,7 @@ def run(folder: Path, *, jit: bool = True) -> list[str]:
         "NUMBA_DISABLE_JIT": "0" if jit else "1",
     }
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", PROGRAM]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
@@ -45,10 +45,6 @@ def test_an_edited_callee_in_another_file_is_seen(tmp_path: Path) -> None:
     (tmp_path / "fixedsim" / "__init__.py").touch()
     assert run(tmp_path) == ["9", "0"]
     assert run(tmp_path) == ["9", "1"]  # from the cache
-    callee = package / "narrowing.py"
-    original = callee.read_text()
-    edited = original.replace("kept = min(max(raw, lowest), highest)", "")
-    assert edited == original  # the clamp of a row stands in another file
     rows = package / "rows.py"
     text = rows.read_text()
     rows.write_text(text.replace("kept = min(max(raw, lowest), highest)", "kept = lowest"))

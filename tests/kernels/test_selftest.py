@@ -41,7 +41,7 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch, function: str, f
 
 
 def test_generator_is_splitmix64() -> None:
-    """The first outputs for seed 1234567, as Rosetta Code's page on splitmix64 lists them."""
+    """The first outputs for seed 1234567, which other implementations publish."""
     draws = Draws(1234567)
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
     assert [draws.word() for _ in range(3)] == expected

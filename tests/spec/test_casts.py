@@ -44,7 +44,7 @@ def check_casts(form: Format, rounding: Rounding, sources: Iterable[int]) -> Non
         for mode in overflows(form)
         if (got := cast(value, shift, form, rounding, mode)) != (wanted := oracle.cast(exact, form, rounding, mode))
     ]
-    assert different == []
+    assert different[:5] == []  # a few are enough to read
 
 
 @pytest.mark.parametrize("rounding", Rounding)

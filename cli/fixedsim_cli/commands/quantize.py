@@ -1,0 +1,124 @@
+"""``fixedsim quantize``: a network's float weights to an integer model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fixedsim
+from fixedsim.errors import InputError
+from fixedsim_cli.options import PATH, PatternBits, PatternRange, by_pattern, check_output, json_option
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from fixedsim.model import Model
+
+
+@click.command("quantize")
+@click.argument("network")
+@click.option("--weights", type=PATH, help="File of weights, where NETWORK is a preset or a TOML description.")
+@click.option(
+    "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
+)
+@click.option("--weight-bits", type=int, metavar="N", help="Width of every weight, 1..16.  [default: 8]")
+@click.option("--activation-bits", type=int, metavar="N", help="Width of every activation, 1..16.  [default: 8]")
+@click.option(
+    "--bits",
+    type=PatternBits(),
+    metavar="PATTERN=N",
+    multiple=True,
+    help="Width of tensors, activations or casts; the last that matches counts.",
+)
+@click.option(
+    "--range",
+    "ranges",
+    type=PatternRange(),
+    metavar="PATTERN=LOW:HIGH",
+    multiple=True,
+    help="Range of activations, instead of calibration.",
+)
+@click.option("--calibrate", type=PATH, metavar="FILE", help="Inputs of a float run: .npy, or a text with --vocab.")
+@click.option(
+    "--range-method",
+    type=click.Choice(["min_max", "percentile", "least_squares"]),
+    default="min_max",
+    show_default=True,
+    help="How the calibration becomes ranges.",
+)
+@click.option(
+    "--percentile",
+    type=float,
+    default=99.99,
+    show_default=True,
+    metavar="X",
+    help="Share of samples that a range keeps, in per cent.",
+)
+@click.option("--keep-float", metavar="PATTERN", multiple=True, help="Layers to leave in float64 (not bit-exact).")
+@click.option("--vocab", type=PATH, metavar="FILE", help="Vocabulary of a text to calibrate with.")
+@click.option("-o", "--output", type=PATH, metavar="MODEL", required=True, help="Model to write, .safetensors.")
+@json_option
+def command(
+    network: str,
+    weights: Path | None,
+    bits: Sequence[tuple[str, int]],
+    ranges: Sequence[tuple[str, tuple[float, float]]],
+    calibrate: Path | None,
+    keep_float: Sequence[str],
+    vocab: Path | None,
+    output: Path,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Turn the float weights of NETWORK into an integer model, and report on each tensor.
+
+    NETWORK is the name of a preset, a TOML description, or a file of weights (.safetensors or .npz).
+
+    \b
+    Example:
+      fixedsim quantize ptb-lm --weights ptb.safetensors --weight-bits 4 --bits 'decoder.*=8' -o ptb4.safetensors
+    """
+    from fixedsim.model import save_model
+
+    check_output(output, ".safetensors", network, weights, calibrate)
+    if vocab is not None and calibrate is None:
+        raise click.UsageError("--vocab needs --calibrate: it turns the text into tokens")
+    model = fixedsim.quantize(
+        fixedsim.load_network(network, weights),
+        bits=by_pattern(bits),
+        ranges=by_pattern(ranges),
+        calibration=None if calibrate is None else _calibration(calibrate, vocab),
+        keep_float=keep_float,
+        **choices,
+    )
+    save_model(model, output)
+    _report(model, output, as_json)
+
+
+def _calibration(path: Path, vocab: Path | None) -> "ArrayLike":
+    from fixedsim_cli.data_files import read_array
+
+    if path.suffix == ".npy":
+        return read_array(path)
+    if vocab is None:
+        raise InputError(f"calibration inputs must be a .npy file, not {path}; give --vocab to read a text")
+    from fixedsim.evaluation import read_tokens, read_vocabulary
+
+    return read_tokens(path, read_vocabulary(vocab))
+
+
+def _report(model: "Model", output: Path, as_json: bool) -> None:
+    from fixedsim.model import storage_bits
+    from fixedsim_cli.model_contents import print_tensors
+    from fixedsim_cli.output import print_json, say
+
+    stored = (sum(storage_bits(model).values()) + 7) // 8
+    if as_json:
+        document = {"model": str(output), "bytes": stored, "real_layers": model.real_layers, **model.quantization}
+        print_json(document)
+        return
+    print_tensors(model.quantization["tensors"])
+    for name in model.real_layers:
+        say(f"layer {name} stays in float64: the model is not bit-exact")
+    say(f"\n{output}: {model.name} with profile {model.profile['name']}, weights and biases in {stored:,} bytes")

@@ -1,0 +1,53 @@
+"""The command ``fixedsim``."""
+
+import errno
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import click
+
+from fixedsim.errors import FixedsimError
+from fixedsim.version import VERSION
+from fixedsim_cli import commands
+
+
+class CommandGroup(click.Group):
+    """Finds commands by their files, imports each when it is used, and shows errors as one message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the files in the folder of commands."""
+        return sorted(module.name for module in iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, its module imported now; None where there is no such file."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = import_module(f"{commands.__name__}.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what is wrong with its arguments or files ends it with a message and status 1."""
+        try:
+            return super().invoke(ctx)
+        except FixedsimError as error:
+            raise click.ClickException(str(error)) from None
+        except MemoryError:
+            raise click.ClickException("memory must hold all inputs and results; give fewer at a time") from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click ends quietly where the reader of a pipe has gone
+                raise
+            subject = error.filename or "standard output"
+            raise click.ClickException(f"{subject} must be usable, not {(error.strerror or str(error)).lower()!r}") from None
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="fixedsim", message="%(prog)s %(version)s")
+def main() -> None:
+    """Bit-exact fixed-point simulation of recurrent neural networks.
+
+    \b
+    Example:
+      fixedsim quantize network.safetensors --weight-bits 4 -o model.safetensors
+      fixedsim run model.safetensors inputs.npy -o outputs.npz
+    """

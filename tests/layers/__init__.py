@@ -1,0 +1,1 @@
+"""Integer layers: the kernels against the specification, and bounds against brute force."""

@@ -1,0 +1,121 @@
+"""Random layers: the kernels equal the scalar specification, signal by signal."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from fixedsim.execution import ProductKernel, Products
+from fixedsim.layers.recorder import Recorder, Signal
+from tests.layers.comparison import require_equal, require_equal_traces
+from tests.strategies import (
+    BidirectionalCase,
+    EmbeddingCase,
+    LinearCase,
+    LstmCase,
+    Scope,
+    bidirectional_cases,
+    embedding_cases,
+    linear_cases,
+    lstm_cases,
+)
+
+pytestmark = pytest.mark.kernels
+GROUP = "layers"
+
+# Widths at which each kernel is what the bounds allow; every scope runs on its own and must reach its kernel.
+REACHED_BY = {
+    ProductKernel.FLOAT32: Scope((1, 8), (30, 40)),
+    ProductKernel.FLOAT64: Scope((14, 16), (48, 62), narrowed_products=False),
+    ProductKernel.INT64: Scope((27, 28), (61, 64), narrowed_products=False),
+    ProductKernel.STEPS: Scope((1, 8), (2, 16)),
+}
+ENDS = Scope((3, 8), (4, 14), ends=True)
+
+
+def recorder(signals: list[Signal]) -> Recorder:
+    return Recorder(frozenset(signal.name for signal in signals))
+
+
+def both(layer: Any, *inputs: Any, **course: Any) -> tuple[Any, Any]:
+    """What each engine gives, their traces already compared."""
+    results, traces = [], []
+    for engine in ("kernels", "spec"):
+        kept = recorder(layer.signals())
+        results.append(layer.run(*inputs, kept, **course, engine=engine))
+        traces.append(kept.traces)
+    assert sorted(traces[0]) == sorted(signal.name for signal in layer.signals())
+    require_equal_traces(traces[0], traces[1], GROUP)
+    return results[0], results[1]
+
+
+def check_linear(case: LinearCase) -> Products:
+    output, expected = both(case.layer, case.inputs)
+    require_equal(output, expected, "output", GROUP)
+    return case.layer.products
+
+
+def check_lstm(case: LstmCase) -> tuple[Products, Products]:
+    course = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
+    (output, state), (expected, expected_state) = both(case.layer, case.inputs, **course)
+    require_equal(output, expected, "output", GROUP)
+    for part, raws, wanted in zip(("hidden", "cell"), state, expected_state, strict=True):
+        require_equal(raws, wanted, part, GROUP)
+    return case.layer.input_products, case.layer.recurrent_products
+
+
+@pytest.mark.parametrize("wanted", ProductKernel)
+def test_linear(wanted: ProductKernel) -> None:
+    reached: Counter[ProductKernel] = Counter()
+
+    @settings(max_examples=150)
+    @given(linear_cases(REACHED_BY[wanted]))
+    def check(case: LinearCase) -> None:
+        reached[check_linear(case).kernel] += 1
+
+    check()
+    assert reached[wanted] >= 10, reached
+
+
+@pytest.mark.parametrize("wanted", ProductKernel)
+def test_lstm(wanted: ProductKernel) -> None:
+    reached: Counter[ProductKernel] = Counter()
+
+    @settings(max_examples=60)
+    @given(lstm_cases(REACHED_BY[wanted]))
+    def check(case: LstmCase) -> None:
+        reached.update(products.kernel for products in check_lstm(case))
+
+    check()
+    assert reached[wanted] >= 10, reached
+
+
+@settings(max_examples=150)
+@given(linear_cases(ENDS))
+def test_linear_with_everything_at_its_ends(case: LinearCase) -> None:
+    check_linear(case)
+
+
+@settings(max_examples=60)
+@given(lstm_cases(ENDS))
+def test_lstm_with_everything_at_its_ends(case: LstmCase) -> None:
+    check_lstm(case)
+
+
+@settings(max_examples=60)
+@given(bidirectional_cases())
+def test_bidirectional(case: BidirectionalCase) -> None:
+    course = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
+    (output, states), (expected, expected_states) = both(case.layer, case.inputs, **course)
+    require_equal(output, expected, "output", GROUP)
+    for state, wanted in zip(states, expected_states, strict=True):
+        require_equal(state.hidden, wanted.hidden, "hidden", GROUP)
+        require_equal(state.cell, wanted.cell, "cell", GROUP)
+
+
+@settings(max_examples=100)
+@given(embedding_cases())
+def test_embedding(case: EmbeddingCase) -> None:
+    output, expected = both(case.layer, case.tokens)
+    require_equal(output, expected, "output", GROUP)

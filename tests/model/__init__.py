@@ -1,0 +1,1 @@
+"""Whole integer networks: run, streamed, threaded, saved and loaded."""

@@ -1,0 +1,1 @@
+"""Profiles: their files, their keys and what is wrong with others."""
