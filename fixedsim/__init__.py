@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fixedsim.casts import Overflow as Overflow
+    from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.casts import Rounding as Rounding
     from fixedsim.errors import FixedsimError as FixedsimError
     from fixedsim.formats import Format as Format
@@ -34,6 +35,7 @@ _HOME = {
     "Network": "network",
     "Profile": "profiles",
     "load_profile": "profiles",
+    "evaluate": "evaluation",
     "quantize": "quantization",
 }
 

@@ -114,7 +114,9 @@ def draw(rows: list[DemoRow], path: Path) -> None:
     for training, colour in (("float", "tab:blue"), ("Bit-RNN", "tab:orange")):
         chosen = [row for row in rows if row.training == training]
         label = "quantized after training" if training == "float" else "trained as Bit-RNN at these bits"
-        axis.scatter([row.storage_bytes / 1000 for row in chosen], [row.perplexity for row in chosen], color=colour, label=label)
+        axis.scatter(
+            [row.storage_bytes / 1000 for row in chosen], [row.perplexity for row in chosen], color=colour, label=label
+        )
         for row in chosen:
             axis.annotate(
                 f"{row.weight_bits}/{row.activation_bits}",
@@ -124,7 +126,8 @@ def draw(rows: list[DemoRow], path: Path) -> None:
                 fontsize=9,
             )
     axis.axhline(rows[0].reference, color="grey", linewidth=1, label=f"float model, {rows[0].reference:.2f}")
-    axis.set(xlabel="storage of weights and biases, kB", ylabel="perplexity per character", xscale="log", yscale="log")
+    axis.set(xlabel="storage of weights and biases, kB", ylabel="perplexity per character")
+    axis.set_xlim(0, 1.08 * max(row.storage_bytes for row in rows) / 1000)
     axis.set_title("weight bits / activation bits")
     axis.legend(frameon=False)
     figure.savefig(path, dpi=120)

@@ -23,8 +23,8 @@ class Format:
     """The raws ``raw_min, raw_min + raw_step .. raw_max`` with ``real = scale * (raw - zero_point)``.
 
     Raises:
-        FormatError: bits outside 1..64, a range that does not fit the bits, a step other than 1 or 2,
-            a scale that is not positive, or a zero point outside 64 bits.
+        FormatError: bits outside 1..64, a range that does not fit the bits, a step other than 1 or 2, a range of
+            step 2 that leaves codes unused, a scale that is not positive, or a zero point outside 64 bits.
     """
 
     bits: int  # width of the stored code
@@ -47,6 +47,8 @@ class Format:
             raise FormatError(f"raw range must fit {self.bits} bits, not {self.raw_min}..{self.raw_max}")
         if self.raw_step == 1 and not self._natural_min <= self.raw_min <= self.raw_max <= self._natural_max:
             raise FormatError(f"raw range must fit {self.bits}-bit codes, not {self.raw_min}..{self.raw_max}")
+        if self.raw_step == 2 and not self.full_range:
+            raise FormatError(f"raw range of step 2 must hold 2**bits raws, not {self.levels} with {self.bits} bits")
         if self.scale <= 0:
             raise FormatError(f"scale must be positive, not {self.scale}")
         if not -(1 << 63) <= self.zero_point < 1 << 63:

@@ -58,7 +58,9 @@ def read_state(path: Path) -> State:
 
 def state_arrays(result: RunResult) -> dict[str, Array]:
     """The state after a run by key ``<name>.h`` and ``<name>.c``."""
-    return {f"{name}.{part}": raws for name, pair in result.state.items() for part, raws in zip("hc", pair, strict=True)}
+    return {
+        f"{name}.{part}": raws for name, pair in result.state.items() for part, raws in zip("hc", pair, strict=True)
+    }
 
 
 def result_arrays(result: RunResult) -> dict[str, Array]:

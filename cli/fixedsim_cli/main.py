@@ -38,7 +38,9 @@ class CommandGroup(click.Group):
             if error.errno == errno.EPIPE:  # click ends quietly where the reader of a pipe has gone
                 raise
             subject = error.filename or "standard output"
-            raise click.ClickException(f"{subject} must be usable, not {(error.strerror or str(error)).lower()!r}") from None
+            raise click.ClickException(
+                f"{subject} must be usable, not {(error.strerror or str(error)).lower()!r}"
+            ) from None
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,8 +1,8 @@
 """Options and arguments that several commands have."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -14,49 +14,35 @@ PATH: click.Path = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 
-class PatternBits(click.ParamType):
-    """``PATTERN=N``: names by pattern, and a width in bits."""
-
-    name = "pattern=n"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The pattern and the width."""
-        pattern, _, bits = str(value).rpartition("=")
-        try:
-            return _given(pattern), int(bits)
-        except ValueError:
-            self.fail(f"must be PATTERN=N such as 'lstm.*.weight=4', not {value!r}", param, ctx)
+def bits_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, int]:
+    """Widths by pattern, from texts ``PATTERN=N``."""
+    return _by_pattern(given, int, "PATTERN=N such as 'lstm.*.weight=4'")
 
 
-class PatternRange(click.ParamType):
-    """``PATTERN=LOW:HIGH``: names by pattern, and a range of reals."""
-
-    name = "pattern=low:high"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[float, float]]:
-        """The pattern and the ends of the range."""
-        pattern, _, ends = str(value).rpartition("=")
-        low, _, high = ends.partition(":")
-        try:
-            return _given(pattern), (float(low), float(high))
-        except ValueError:
-            self.fail(f"must be PATTERN=LOW:HIGH such as 'input=-4:4', not {value!r}", param, ctx)
+def ranges_by_pattern(
+    ctx: click.Context, parameter: click.Parameter, given: Iterable[str]
+) -> dict[str, tuple[float, float]]:
+    """Ranges by pattern, from texts ``PATTERN=LOW:HIGH``."""
+    return _by_pattern(given, _ends, "PATTERN=LOW:HIGH such as 'input=-4:4'")
 
 
-def _given(pattern: str) -> str:
-    if not pattern:
-        raise ValueError("no pattern")
-    return pattern
+def _ends(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(":")
+    return float(low), float(high)
 
 
-def by_pattern(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """The pairs as a mapping in which a pattern stands where it was given last, since the last that matches counts."""
+def _by_pattern(given: Iterable[str], parsed: Callable[[str], Value], wanted: str) -> dict[str, Value]:
+    """Values by pattern, each pattern where it was given last: the last that matches counts."""
     found: dict[str, Value] = {}
-    for pattern, value in pairs:
+    for text in given:
+        pattern, _, value = text.rpartition("=")
         found.pop(pattern, None)
-        found[pattern] = value
+        try:
+            found[pattern] = parsed(value)
+        except ValueError:
+            pattern = ""
+        if not pattern:
+            raise click.BadParameter(f"must be {wanted}, not {text!r}")
     return found
 
 

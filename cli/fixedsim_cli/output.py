@@ -35,10 +35,12 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], tit
     table = _table(columns, made, gap=2)
     if Measurement.get(console, console.options, table).maximum > console.width or _squeezed(console, table):
         table = _table(columns, made, gap=1)
-    if title:
-        console.print()
-        console.print(Text(title, style="bold"))
-    console.print(table)
+    with console.capture() as capture:
+        if title:
+            console.print(Text(f"\n{title}", style="bold"))
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip(" "))
 
 
 def _squeezed(console: Console, table: Table) -> bool:
@@ -62,9 +64,9 @@ def _cell(value: object) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def say(text: str) -> None:
-    """Print a line."""
-    click.echo(_cell(text))
+def say(text: str, *, apart: bool = False) -> None:
+    """Print a line, after an empty one if it stands apart from what is above it."""
+    click.echo(("\n" if apart else "") + _cell(text))
 
 
 def terminal(*, stderr: bool = False) -> Console:

@@ -19,8 +19,8 @@ Integers = NDArray[np.int64]
 class Bidirectional:
     """``output[t] = concatenate(forward[t], backward[t])``, both in the order of the input.
 
-    The backward layer reads each sequence from its own last step to its first. Both layers share the format of their
-    hidden state.
+    The backward layer reads each sequence from its own last step to its first. Both layers share the formats of their
+    inputs and of their hidden states.
     """
 
     name: str
@@ -28,11 +28,13 @@ class Bidirectional:
     backward: Lstm
 
     def __post_init__(self) -> None:
-        if self.forward.output_format != self.backward.output_format:
-            raise ModelError(
-                f"hidden formats of {self.name} must be the same in both directions, not "
-                f"{self.forward.output_format.name} and {self.backward.output_format.name}"
-            )
+        for what in ("hidden", "input"):
+            ahead, back = (_format(part, what) for part in (self.forward, self.backward))
+            if ahead != back:
+                raise ModelError(
+                    f"{what} formats of {self.name} must be the same in both directions, not "
+                    f"{ahead.name} and {back.name}"
+                )
 
     @property
     def input_format(self) -> Format:
@@ -87,6 +89,10 @@ class Bidirectional:
             recorder.merge(part)
         recorder.record(f"{self.name}.output", output)
         return output, (ahead_state, back_state)
+
+
+def _format(part: Lstm, what: str) -> Format:
+    return part.input_format if what == "input" else part.output_format
 
 
 def reversal(steps: int, batch: int, lengths: Integers | None) -> Integers:

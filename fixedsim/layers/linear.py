@@ -24,7 +24,7 @@ from fixedsim.profiles.datapath import BiasStage, LinearDatapath
 from fixedsim.spec.layers import linear
 
 Integers = NDArray[np.int64]
-_CHUNK = 1 << 22  # elements of one intermediate signal handled at a time
+_CHUNK = 1 << 20  # elements of one intermediate signal handled at a time: 8 MiB, which caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ class Linear:
                 if name == "output" or recorder.wants(f"{self.name}.{name}"):
                     collected.setdefault(name, []).append(values)
         shape = *raws.shape[:2], self.matrix.rows
-        whole = {name: np.concatenate(parts).reshape(shape) for name, parts in collected.items()}
+        whole = {name: _joined(parts).reshape(shape) for name, parts in collected.items()}
         for name, values in whole.items():
             recorder.record(f"{self.name}.{name}", values)
         return whole["output"]
@@ -169,3 +169,8 @@ class Linear:
             name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(raws), self.matrix.rows)
             for name in names
         }
+
+
+def _joined(parts: list[Integers]) -> Integers:
+    """The parts in one array, without a copy of a part that is alone."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,16 @@ SCHEMA = 1
 KEY = "fixedsim.model"
 Tensors = dict[str, NDArray[Any]]
 _CONSTANTS = ("product_shift", "multiplier", "shift", "scale")
+_KINDS: dict[str, type] = {
+    "name": str,
+    "layers": list,
+    "last": list,
+    "network": dict,
+    "profile": dict,
+    "quantization": dict,
+    "digest": str,
+}
+_SCALE = re.compile(r"\d{1,700}(/\d{1,700})?\Z")  # every quotient of two floats, and nothing that grows when read
 _REAL_LINEAR = ("activation", "clip")
 _REAL_LSTM = ("gate", "candidate", "cell_activation", "initial", "hidden_bits", "reverse")
 
@@ -48,6 +59,7 @@ def save_model(model: Model, path: Path | str) -> None:
         "profile": dict(model.profile),
         "quantization": dict(model.quantization),
     }
+    document["digest"] = _content_digest(document, tensors)
     text = json.dumps(document, allow_nan=False, sort_keys=True)
     write_atomically(
         Path(path), save({name: np.ascontiguousarray(raws) for name, raws in tensors.items()}, {KEY: text})
@@ -67,7 +79,7 @@ def load_model(path: Path | str) -> Model:
         )
     try:
         document = json.loads(file.metadata[KEY])
-        _check_versions(document)
+        _check_document(document, file.tensors)
         reader = _Reader(file.tensors)
         layers = tuple(reader.layer(entry) for entry in document["layers"])
         return Model(
@@ -88,10 +100,27 @@ def load_model(path: Path | str) -> Model:
         raise FileError(f"{path}: {KEY} must be a model's description, not {error}") from None
 
 
-def _check_versions(document: Mapping[str, Any]) -> None:
+def _check_document(document: dict[str, Any], tensors: Tensors) -> None:
+    """Refuse another version, another type of a key, and content that has changed since it was written."""
     for key, known in (("schema", SCHEMA), ("arithmetic", ARITHMETIC)):
         if document.get(key) != known:
             raise FileError(f"{KEY}.{key} must be {known}, not {document.get(key)!r}; quantize the network again")
+    for key, kind in _KINDS.items():
+        if not isinstance(document[key], kind):
+            raise FileError(f"{KEY}.{key} must be a {kind.__name__}, not {type(document[key]).__name__}")
+    wanted = document.pop("digest")
+    found = _content_digest(document, tensors)
+    if wanted != found:
+        raise FileError(f"{KEY}.digest must be {found}, that of the content, not {wanted!r}: the file is damaged")
+
+
+def _content_digest(document: Mapping[str, Any], tensors: Tensors) -> str:
+    """SHA-256 of the document and of every tensor: name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    for name, raws in sorted(tensors.items()):
+        digest.update(f"\n{json.dumps(name)} {raws.dtype} {raws.shape}\n".encode())
+        digest.update(np.ascontiguousarray(raws))
+    return digest.hexdigest()
 
 
 def _dump(kind: type, datapath: Any, tensors: Tensors) -> Any:
@@ -119,6 +148,16 @@ def _swap(value: Any, convert: Callable[[dict[str, Any]], dict[str, Any]]) -> An
     if value.get("kind") == "table":
         return convert(value)
     return {key: _swap(item, convert) for key, item in value.items()}
+
+
+def _check_scales(value: Any) -> None:
+    """Refuse scales that are not written as one integer or as a quotient of two."""
+    if isinstance(value, dict):
+        scale = value.get("scale", "1")
+        if not isinstance(scale, str) or not _SCALE.match(scale):
+            raise FileError(f"scale must be written as a quotient of two integers, not {str(scale)[:40]!r}")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_scales(part)
 
 
 def _write_matrix(name: str, matrix: Matrix, tensors: Tensors) -> None:
@@ -189,6 +228,7 @@ class _Reader:
         return values
 
     def datapath(self, kind: type, entry: Mapping[str, Any]) -> Any:
+        _check_scales(entry["datapath"])
         return TypeAdapter(kind).validate_python(_swap(entry["datapath"], self._table))
 
     def _table(self, table: dict[str, Any]) -> dict[str, Any]:

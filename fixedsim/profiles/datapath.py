@@ -74,7 +74,8 @@ class Narrowing:
                 f"overflow must be one of the saturating ones, not wrap, for the narrow range "
                 f"{self.format.raw_min}..{self.format.raw_max}"
             )
-        if self.overflow is Overflow.SATURATE_ZERO and not self.format.contains(self.format.zero_point):
+        odd = self.format.raw_step == 2
+        if self.overflow is Overflow.SATURATE_ZERO and (odd or not self.format.contains(self.format.zero_point)):
             raise FormatError(f"overflow must not be saturate_zero: {self.format.name} has no raw that means zero")
 
 

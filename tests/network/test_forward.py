@@ -247,7 +247,7 @@ def test_zero_weights_under_the_rule_stay_zero() -> None:
         ({"lengths": [1.0]}, "lengths must be 1 integers, not float64 of shape (1,)"),
         ({"reset": np.zeros((3, 2), bool)}, "reset must be bool of shape (3, 1), not bool of shape (3, 2)"),
         ({"reset": np.zeros((3, 1))}, "reset must be bool of shape (3, 1), not float64 of shape (3, 1)"),
-        ({"trace": ["a.cel"]}, "trace pattern must match a signal, not 'a.cel'; did you mean 'a.cell'?"),
+        ({"trace": ["a.cel"]}, "trace pattern must match a name, not 'a.cel'; did you mean 'a.cell'?"),
         ({"state": {"b": (0, 0)}}, "state must be of an LSTM of the network, not 'b'; known: a"),
         ({"state": {"a": (np.zeros((1, 4)), np.zeros(4))}}, "state of 'a' must be h and c of shape (1, 4), not (4,)"),
         ({"state": {"a": (np.zeros((1, 4)),)}}, "state of 'a' must be h and c of shape (1, 4), not 1 arrays"),

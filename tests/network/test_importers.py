@@ -192,7 +192,7 @@ def test_preset_needs_weights_of_its_sizes(tmp_path: Path) -> None:
     path = saved(tmp_path, zeros(embedding__weight=(3, 3)))
     with pytest.raises(NetworkError, match=r"'embedding.weight' must be of shape \(10000, 300\), not \(3, 3\)"):
         load_network("ptb-lm", path)
-    with pytest.raises(NetworkError, match=r"preset must be a known name, not 'ptb'; did you mean 'ptb-lm'"):
+    with pytest.raises(NetworkError, match=r"file or a known name, not 'ptb'; did you mean 'ptb-lm'"):
         load_network("ptb", path)
 
 

@@ -1,7 +1,8 @@
 """``fixedsim evaluate``: the perplexity of a language model on a text."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def command(
     model: Path, text: Path, vocab: Path, tokens: int | None, reference: str | None, unknown: str | None, as_json: bool
 ) -> None:
-    """Measure the perplexity of MODEL on a text, and what quantization costs.
+    """Measure the perplexity of a language model on a text.
 
     MODEL is a model, or a file of float weights.
 
@@ -37,13 +38,30 @@ def command(
 
     loaded = load_either(model)
     compared = None if reference is None else fixedsim.load_network(reference)
-    found = read_tokens(text, read_vocabulary(vocab), unknown)[:tokens]
+    stream = read_tokens(text, read_vocabulary(vocab), limit=tokens, unknown=unknown)
     with progress("tokens", shown=not as_json) as move:
-        evaluation = evaluate(loaded, found, compared, progress=move)
+        evaluation = evaluate(loaded, stream, reference=compared, progress=move)
     if as_json:
         print_json(evaluation.to_dict())
     else:
         _print(evaluation)
 
 
+def _print(evaluation: "Evaluation") -> None:
+    from fixedsim_cli.output import Column, decimals, print_table, say
+    from fixedsim_cli.overflows import print_overflows
 
+    float_perplexity = evaluation.reference_perplexity
+    row = [f"{evaluation.predictions:,}", f"{evaluation.perplexity:,.4f}", f"{evaluation.bits_per_token:.4f}"]
+    columns = [Column("predictions", True), Column("perplexity", True), Column("bits per token", True)]
+    if float_perplexity is not None:
+        row += [f"{float_perplexity:,.4f}", f"{100 * (evaluation.perplexity / float_perplexity - 1):+.2f} %"]
+        columns += [Column("float perplexity", True), Column("against float", True)]
+    print_table(columns, [row])
+    if evaluation.snr:
+        signals = [(name, decimals(ratio, 1)) for name, ratio in evaluation.snr.items()]
+        print_table((Column("signal"), Column("SNR dB", True)), signals, title="signals against float")
+    if evaluation.overflows:
+        print_overflows({name: asdict(count) for name, count in evaluation.overflows.items()})
+    if evaluation.real_layers:
+        say(f"not bit-exact: {', '.join(evaluation.real_layers)} in floating point", apart=True)

@@ -10,7 +10,7 @@ from fixedsim_cli.options import json_option
 @click.option("--kernels", is_flag=True, help="Also show the kernel that each matrix of a model is computed with.")
 @json_option
 def command(file: str, kernels: bool, as_json: bool) -> None:
-    """Say what FILE is and what it holds.
+    """Say what a file is and what it holds.
 
     FILE is a model, a file of weights, a TOML description, a profile in TOML, or the name of a preset or a profile.
 

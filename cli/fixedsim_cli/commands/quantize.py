@@ -1,6 +1,5 @@
 """``fixedsim quantize``: a network's float weights to an integer model."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,7 @@ import click
 
 import fixedsim
 from fixedsim.errors import InputError
-from fixedsim_cli.options import PATH, PatternBits, PatternRange, by_pattern, check_output, json_option
+from fixedsim_cli.options import PATH, bits_by_pattern, check_output, json_option, ranges_by_pattern
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--activation-bits", type=int, metavar="N", help="Width of every activation, 1..16.  [default: 8]")
 @click.option(
     "--bits",
-    type=PatternBits(),
+    callback=bits_by_pattern,
     metavar="PATTERN=N",
     multiple=True,
     help="Width of tensors, activations or casts; the last that matches counts.",
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--range",
     "ranges",
-    type=PatternRange(),
+    callback=ranges_by_pattern,
     metavar="PATTERN=LOW:HIGH",
     multiple=True,
     help="Range of activations, instead of calibration.",
@@ -57,21 +56,23 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-float", metavar="PATTERN", multiple=True, help="Layers to leave in float64 (not bit-exact).")
 @click.option("--vocab", type=PATH, metavar="FILE", help="Vocabulary of a text to calibrate with.")
+@click.option("--unknown", metavar="SYMBOL", help="Symbol for what that vocabulary lacks.")
 @click.option("-o", "--output", type=PATH, metavar="MODEL", required=True, help="Model to write, .safetensors.")
 @json_option
 def command(
     network: str,
     weights: Path | None,
-    bits: Sequence[tuple[str, int]],
-    ranges: Sequence[tuple[str, tuple[float, float]]],
     calibrate: Path | None,
-    keep_float: Sequence[str],
     vocab: Path | None,
+    unknown: str | None,
     output: Path,
     as_json: bool,
     **choices: Any,
 ) -> None:
-    """Turn the float weights of NETWORK into an integer model, and report on each tensor.
+    """Turn a network's float weights into an integer model.
+
+    Prints what became of each tensor: its format, how many weights were clipped, the signal-to-noise ratio, and the
+    least accumulator width that no input can overflow ("safe bits").
 
     NETWORK is the name of a preset, a TOML description, or a file of weights (.safetensors or .npz).
 
@@ -86,17 +87,14 @@ def command(
         raise click.UsageError("--vocab needs --calibrate: it turns the text into tokens")
     model = fixedsim.quantize(
         fixedsim.load_network(network, weights),
-        bits=by_pattern(bits),
-        ranges=by_pattern(ranges),
-        calibration=None if calibrate is None else _calibration(calibrate, vocab),
-        keep_float=keep_float,
+        calibration=None if calibrate is None else _calibration(calibrate, vocab, unknown),
         **choices,
     )
     save_model(model, output)
     _report(model, output, as_json)
 
 
-def _calibration(path: Path, vocab: Path | None) -> "ArrayLike":
+def _calibration(path: Path, vocab: Path | None, unknown: str | None) -> "ArrayLike":
     from fixedsim_cli.data_files import read_array
 
     if path.suffix == ".npy":
@@ -105,7 +103,7 @@ def _calibration(path: Path, vocab: Path | None) -> "ArrayLike":
         raise InputError(f"calibration inputs must be a .npy file, not {path}; give --vocab to read a text")
     from fixedsim.evaluation import read_tokens, read_vocabulary
 
-    return read_tokens(path, read_vocabulary(vocab))
+    return read_tokens(path, read_vocabulary(vocab), unknown=unknown)
 
 
 def _report(model: "Model", output: Path, as_json: bool) -> None:
@@ -121,4 +119,5 @@ def _report(model: "Model", output: Path, as_json: bool) -> None:
     print_tensors(model.quantization["tensors"])
     for name in model.real_layers:
         say(f"layer {name} stays in float64: the model is not bit-exact")
-    say(f"\n{output}: {model.name} with profile {model.profile['name']}, weights and biases in {stored:,} bytes")
+    made = f"{model.name} with profile {model.profile['name']}, weights and biases in {stored:,} bytes"
+    say(f"{output}: {made}", apart=True)

@@ -1,8 +1,6 @@
 """``fixedsim run``: a model over inputs from a file."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +9,8 @@ import fixedsim
 from fixedsim_cli.options import PATH, check_output, json_option
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fixedsim.model import Model, RunResult
 
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 @click.argument("model", type=PATH)
 @click.argument("inputs", type=PATH)
 @click.option(
-    "-o", "--output", type=PATH, metavar="OUT", required=True, help="Results to write, .npz: raw, real, trace/*, state/*."
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="OUT",
+    required=True,
+    help="Results to write, .npz: raw, real, trace/*, state/*.",
 )
 @click.option("--trace", metavar="PATTERN", multiple=True, help="Signals to keep, by pattern.")
 @click.option("--state", type=PATH, metavar="FILE", help="State to start from: .npz of --save-state or of -o.")
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 def command(
     model: Path, inputs: Path, output: Path, state: Path | None, save_state: Path | None, as_json: bool, **choices: Any
 ) -> None:
-    """Run MODEL over INPUTS, bit for bit, and write what comes out.
+    """Run a model over inputs, bit for bit.
 
     INPUTS is a .npy file: tokens (T,) or (T, N) for an embedding, else (T, features) or (T, N, features), raws if
     integers, reals if floats.
@@ -56,31 +61,42 @@ def command(
         choices[name] = None if choices[name] is None else read_array(choices[name])
     loaded = fixedsim.load_model(model)
     values = read_array(inputs)
-    started = perf_counter()
     result = loaded.run(values, state=None if state is None else read_state(state), **choices)
-    seconds = perf_counter() - started
     write_arrays(output, result_arrays(result))
     if save_state is not None:
         write_arrays(save_state, state_arrays(result))
-    _report(summary(loaded, result, output, seconds), as_json)
+    _report(summary(loaded, result, output), as_json)
 
 
-def summary(model: "Model", result: "RunResult", output: Path, seconds: float) -> dict[str, Any]:
+def summary(model: "Model", result: "RunResult", output: Path) -> dict[str, Any]:
     """What a run gave, without its arrays, as JSON values."""
-    values = result.real if result.raw is None else result.raw
     return {
         "output": str(output),
-        "shape": list(values.shape),
+        "shape": list(result.real.shape),
         "format": None if model.output_format is None else model.output_format.name,
-        "low": values.min().item() if values.size else None,
-        "high": values.max().item() if values.size else None,
+        "raws": _range(result.raw),
+        "reals": _range(result.real),
         "traced": sorted(result.trace),
-        "seconds": seconds,
         "overflows": {
             name: {"values": count.values, "low": count.low, "high": count.high}
             for name, count in result.overflows.items()
         },
     }
+
+
+def _range(values: "NDArray[Any] | None") -> list[float] | None:
+    """The lowest and highest value; None where there are none."""
+    return None if values is None or not values.size else [values.min().item(), values.max().item()]
+
+
+def _ends(ends: list[float] | None) -> str:
+    return (
+        ""
+        if ends is None
+        else f"{ends[0]:.7g}..{ends[1]:.7g}"
+        if isinstance(ends[0], float)
+        else f"{ends[0]}..{ends[1]}"
+    )
 
 
 def _report(found: dict[str, Any], as_json: bool) -> None:
@@ -90,11 +106,9 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    ends = "" if found["low"] is None else f"{found['low']:,.6g} .. {found['high']:,.6g}"
-    if found["format"] is not None and found["low"] is not None:
-        ends = f"{found['low']} .. {found['high']}"
-    row = (shape_text(found["shape"]), found["format"] or "float64", ends, f"{found['seconds']:.3g}")
-    columns = (Column("output"), Column("format"), Column("range"), Column("seconds", True))
+    columns = (Column("output"), Column("format"), Column("raws"), Column("reals"))
+    row = (shape_text(found["shape"]), found["format"] or "float64", _ends(found["raws"]), _ends(found["reals"]))
     print_table(columns, [row])
     print_overflows(found["overflows"])
-    say(f"\n{found['output']}: written" + (f", {len(found['traced'])} signals traced" if found["traced"] else ""))
+    traced = f", {len(found['traced'])} signals traced" if found["traced"] else ""
+    say(f"{found['output']}: written{traced}", apart=True)

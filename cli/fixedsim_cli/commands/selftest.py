@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(effort: int, as_json: bool) -> None:
-    """Compare the kernels on this machine with the scalar specification.
+    """Compare this machine's kernels with the specification.
 
     Ends with status 1 if a single integer differs.
 
@@ -46,4 +46,5 @@ def _print(report: "SelfTestReport") -> None:
         if each.first_difference:
             say(f"{each.name}: {each.first_difference}")
     verdict = "differ from" if report.differences else "equal"
-    say(f"\nthe kernels {verdict} the specification: {report.comparisons:,} integers, {report.differences:,} differences")
+    count = f"{report.comparisons:,} integers, {report.differences:,} differences"
+    say(f"the kernels {verdict} the specification: {count}", apart=True)

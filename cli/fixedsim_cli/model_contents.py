@@ -1,0 +1,181 @@
+"""What a model holds: its layers, the stages of their datapaths, its tensors, tables and kernels."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fixedsim.execution import Products, safe_bits
+from fixedsim.layers.bidirectional import Bidirectional
+from fixedsim.layers.embedding import Embedding
+from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm import Lstm
+from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear
+from fixedsim.model import Model, storage_bits
+from fixedsim.model.layer_kinds import Layer, input_format, output_format
+from fixedsim_cli.datapath_contents import stages, tables
+from fixedsim_cli.output import Column, decimals, print_table, say, shape_text
+
+IntegerPart = Embedding | Linear | Lstm
+
+_TENSOR_COLUMNS = (
+    Column("tensor"),
+    Column("shape"),
+    Column("bits", True),
+    Column("format"),
+    Column("scales", True),
+    Column("raws"),
+    Column("clipped", True),
+    Column("SNR\ndB", True),
+    Column("safe\nbits", True),
+)
+_LAYER_COLUMNS = (
+    Column("layer"),
+    Column("kind"),
+    Column("inputs", True),
+    Column("input format"),
+    Column("outputs", True),
+    Column("output format"),
+)
+_KERNEL_COLUMNS = (
+    Column("matrix"),
+    Column("kernel"),
+    Column("proven"),
+    Column("safe bits", True),
+    Column("accumulator bits", True),
+)
+
+
+def model_contents(model: Model, kernels: bool) -> dict[str, Any]:
+    """What a model holds, as JSON values; with ``kernels`` the bounds are computed."""
+    stored = storage_bits(model)
+    found: dict[str, Any] = {
+        "kind": "model",
+        "name": model.name,
+        "profile": model.profile.get("name"),
+        "bit_exact": not model.real_layers,
+        "real_layers": model.real_layers,
+        "bytes": (sum(stored.values()) + 7) // 8,
+        "layers": [_layer(layer) for layer in model.layers],
+        "stages": [row for part in _parts(model) for row in stages(part.name, part.datapath)],
+        "tables": tables({part.name: part.datapath for part in _parts(model)}),
+        "tensors": model.quantization.get("tensors", []),
+        "storage_bits": stored,
+        "quantization": {key: value for key, value in model.quantization.items() if key != "tensors"},
+    }
+    if kernels:
+        found["kernels"] = [_kernel(name, products) for name, products in _products(model)]
+    return found
+
+
+def _parts(model: Model) -> Iterator[IntegerPart]:
+    """The integer layers, each direction of a bidirectional one for itself."""
+    for layer in model.layers:
+        if isinstance(layer, Bidirectional):
+            yield from (layer.forward, layer.backward)
+        elif isinstance(layer, Embedding | Linear | Lstm):
+            yield layer
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    given, gives = input_format(layer), output_format(layer)
+    inputs, outputs = _widths(layer)
+    return {
+        "name": layer.name,
+        "kind": type(layer).__name__.removeprefix("Real").lower(),
+        "inputs": inputs,
+        "input_format": given.name
+        if given
+        else "tokens"
+        if isinstance(layer, Embedding | RealEmbedding)
+        else "float64",
+        "outputs": outputs,
+        "output_format": gives.name if gives else "float64",
+    }
+
+
+def _widths(layer: Layer) -> tuple[int, int]:
+    """How many inputs (of an embedding: words) and outputs a layer has."""
+    match layer:
+        case Embedding():
+            return layer.table.shape[0], layer.table.shape[1]
+        case Linear():
+            return layer.matrix.inputs, layer.matrix.rows
+        case Lstm():
+            return layer.input_matrix.inputs, layer.units
+        case RealEmbedding():
+            return layer.weight.shape[0], layer.weight.shape[1]
+        case RealLinear():
+            return layer.weight.shape[1], layer.weight.shape[0]
+        case Bidirectional() | RealBidirectional():
+            return _widths(layer.forward)[0], _widths(layer.forward)[1] + _widths(layer.backward)[1]
+        case _:
+            return layer.input_weight.shape[1], layer.recurrent_weight.shape[1]
+
+
+def _products(model: Model) -> Iterator[tuple[str, Products]]:
+    for part in _parts(model):
+        if isinstance(part, Linear):
+            yield f"{part.name}.weight", part.products
+        elif isinstance(part, Lstm):
+            yield f"{part.name}.input.weight", part.input_products
+            yield f"{part.name}.recurrent.weight", part.recurrent_products
+
+
+def _kernel(name: str, products: Products) -> dict[str, Any]:
+    return {
+        "matrix": name,
+        "kernel": str(products.kernel),
+        "proven": products.proven,
+        "safe_bits": int(np.max(safe_bits(products), initial=1)),
+        "accumulator_bits": products.accumulator.bits,
+    }
+
+
+def print_model(found: Mapping[str, Any]) -> None:
+    """Print what :func:`model_contents` gave."""
+    exact = "bit-exact" if found["bit_exact"] else f"not bit-exact: {', '.join(found['real_layers'])} in float64"
+    say(f"model {found['name']}, profile {found['profile'] or 'none'}, {exact}")
+    say(f"weights and biases in {found['bytes']:,} bytes")
+    layers = [tuple(each[key] for key in each) for each in found["layers"]]
+    print_table(_LAYER_COLUMNS, layers, title="layers")
+    if found["stages"]:
+        columns = (Column("stage"), Column("format"), Column("rounding"), Column("overflow"), Column(""))
+        print_table(columns, [_stage_row(each) for each in found["stages"]], title="datapath")
+    if found["tables"]:
+        columns = (Column("function"), Column("values", True), Column("format"), Column("read"), Column("used by"))
+        rows = [(*(each[key] for key in ("function", "values", "format", "interpolation")), ", ".join(each["used_by"]))
+                for each in found["tables"]]  # fmt: skip
+        print_table(columns, rows, title="tables")
+    if found["tensors"]:
+        print_tensors(found["tensors"], title="tensors")
+    if "kernels" in found:
+        print_table(_KERNEL_COLUMNS, [_kernel_row(each) for each in found["kernels"]], title="kernels")
+
+
+def _stage_row(stage: Mapping[str, str]) -> tuple[str, ...]:
+    return f"{stage['layer']}.{stage['stage']}", stage["format"], stage["rounding"], stage["overflow"], stage["note"]
+
+
+def _kernel_row(kernel: Mapping[str, Any]) -> tuple[object, ...]:
+    proven = "yes" if kernel["proven"] else "no"
+    return kernel["matrix"], kernel["kernel"], proven, kernel["safe_bits"], kernel["accumulator_bits"]
+
+
+def print_tensors(tensors: list[dict[str, Any]], title: str = "") -> None:
+    """Print the rows of a model's report on its tensors."""
+    rows = [
+        (
+            each["name"],
+            shape_text(each["shape"]),
+            each["bits"],
+            each["format"],
+            each["scales"],
+            f"{each['raw_min']}..{each['raw_max']}",
+            each["clipped"],
+            decimals(each["snr_db"], 1),
+            each["accumulator_bits"],
+        )
+        for each in tensors
+    ]
+    print_table(_TENSOR_COLUMNS, rows, title)
