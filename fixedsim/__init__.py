@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fixedsim.casts import Overflow as Overflow
-    from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.casts import Rounding as Rounding
     from fixedsim.errors import FixedsimError as FixedsimError
+    from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.formats import Format as Format
     from fixedsim.importers import load_network as load_network
     from fixedsim.model import Model as Model

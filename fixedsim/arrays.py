@@ -55,11 +55,10 @@ def pack_narrowing(narrowing: Narrowing) -> Integers:
     """
     form, mode = narrowing.format, narrowing.overflow
     _require_kernel_format(form)
-    if form.raw_step == 2 and mode is Overflow.SATURATE_ZERO:
-        raise FormatError("overflow of a format of odd raws must not be saturate_zero: it has no zero")
     lowest = form.raw_min
-    if mode is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_step == 1:
-        lowest = min(max(lowest, -form.raw_max), form.raw_max)
+    symmetric = mode is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_step == 1
+    if symmetric and form.raw_max >= 0:
+        lowest = max(lowest, -form.raw_max)
     return _packed(
         multiplier=narrowing.multiplier,
         shift=narrowing.shift,

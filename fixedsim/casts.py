@@ -16,8 +16,8 @@ class Rounding(StrEnum):
     HALF_DOWN = "half_down"  # nearest, ties toward minus infinity (AP_RND_MIN_INF)
     HALF_AWAY = "half_away"  # nearest, ties away from zero (AP_RND_INF, C's round())
     HALF_TOWARD_ZERO = "half_toward_zero"  # nearest, ties toward zero (AP_RND_ZERO)
-    HALF_EVEN = "half_even"  # nearest, ties to the even raw (AP_RND_CONV, IEEE 754's default)
-    HALF_ODD = "half_odd"  # nearest, ties to the odd raw (AC_RND_CONV_ODD)
+    HALF_EVEN = "half_even"  # nearest, ties to an even count from zero (AP_RND_CONV, IEEE 754's default)
+    HALF_ODD = "half_odd"  # nearest, ties to an odd count from zero (AC_RND_CONV_ODD)
 
 
 class Overflow(StrEnum):

@@ -106,7 +106,7 @@ def draw(rows: list[DemoRow], path: Path) -> None:
         DependencyError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+        from matplotlib.figure import Figure
     except ImportError:
         raise DependencyError("matplotlib must be installed to draw; pip install 'fixedsim[plots]'") from None
     figure = Figure(figsize=(7, 4.5), layout="constrained")

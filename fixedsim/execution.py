@@ -33,7 +33,8 @@ from fixedsim.profiles.datapath import (
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 22  # elements of weight x input handled at a time where bounds need every prefix
-_FEW = 4  # input vectors up to which the matrix-vector kernel is quicker than BLAS
+_FEW = 4  # input vectors up to which the 64-bit loops are quicker than BLAS
+_MANY = 128  # up to which the 32-bit loops are used: BLAS has to wake its threads, slow where cores are busy
 _INT64 = Format.integer(64)
 _STEP_ADDEND = 1 << 62  # beside an accumulator of STEP_BITS, 64 bits hold the sum with it
 _EXACT_FLOAT32 = 1 << 24
@@ -88,7 +89,7 @@ def format_range(form: Format, *, centred: bool = False) -> Range:
 
 def unchanged(form: Format, overflow: Overflow) -> Range:
     """The raws that an overflow leaves as they are: all of the format, but for the lowest of a symmetric one."""
-    symmetric = overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
+    symmetric = overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_max >= 0
     return Range(max(form.raw_min, -form.raw_max) if symmetric else form.raw_min, form.raw_max)
 
 
@@ -304,7 +305,7 @@ class Products:
         return Narrowing(self.accumulator.format, Rounding.FLOOR, self.accumulator.overflow)
 
     def _exact(self, inputs: Integers) -> Integers:
-        if len(inputs) <= _FEW:
+        if len(inputs) <= (_MANY if self._fits_int32 else _FEW):
             kernel, packed, dtype = self._loops
             sums = np.empty((len(inputs), self.rows), dtype=np.int64)
             kernel(packed, np.ascontiguousarray(inputs, dtype=dtype), sums)
@@ -316,10 +317,14 @@ class Products:
         return np.asarray(np.matmul(inputs.astype(self._floats.dtype), self._floats.T).astype(np.int64))
 
     @cached_property
+    def _fits_int32(self) -> bool:
+        """Whether operands fit 16 bits and every partial sum of any order 32."""
+        operands = max(self.inputs.magnitude, self._largest_weight)
+        return operands <= np.iinfo(np.int16).max and self.magnitude < 1 << 31
+
+    @cached_property
     def _loops(self) -> tuple[Callable[..., None], NDArray[Any], type[np.integer[Any]]]:
-        small = np.iinfo(np.int16)
-        fits = max(self.inputs.magnitude, self._largest_weight) <= small.max
-        if fits and self.magnitude < 1 << 31:
+        if self._fits_int32:
             return matmul_int32, np.ascontiguousarray(self.weight, dtype=np.int16), np.int16
         return matmul_wide, self._wide, np.int64
 

@@ -12,10 +12,12 @@ from typing import Self
 from fixedsim.errors import FormatError
 
 MAX_BITS = 64
-_QMN = re.compile(r"([su])(-?\d{1,3})\.(-?\d{1,3})\Z")
-_INTEGER = re.compile(r"(u?)int(\d{1,2})\Z")
-_ODD = re.compile(r"odd(\d{1,2})\Z")
-_UNIT = re.compile(r"(u|s)unit(\d{1,2})\Z")
+_MAX_ODD_BITS = MAX_BITS - 2  # odd raws reach twice as far
+_MAX_NAMED_FRACTION = 900  # beyond it a name would have more than three digits
+_QMN = re.compile(r"([su])(-?[0-9]{1,3})\.(-?[0-9]{1,3})\Z")
+_INTEGER = re.compile(r"(u?)int([1-9][0-9]?)\Z")
+_ODD = re.compile(r"odd([1-9][0-9]?)\Z")
+_UNIT = re.compile(r"(u|s)unit([1-9][0-9]?)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Format:
             raise FormatError(f"raw range must fit {self.bits} bits, not {self.raw_min}..{self.raw_max}")
         if self.raw_step == 1 and not self._natural_min <= self.raw_min <= self.raw_max <= self._natural_max:
             raise FormatError(f"raw range must fit {self.bits}-bit codes, not {self.raw_min}..{self.raw_max}")
+        if self.raw_step == 2 and not -(1 << 63) <= self.raw_min <= self.raw_max < 1 << 63:
+            raise FormatError(f"raw range must fit 64 bits, not {self.raw_min}..{self.raw_max}")
         if self.raw_step == 2 and not self.full_range:
             raise FormatError(f"raw range of step 2 must hold 2**bits raws, not {self.levels} with {self.bits} bits")
         if self.scale <= 0:
@@ -90,25 +94,33 @@ class Format:
     @property
     def name(self) -> str:
         """The everyday name (``s4.11``, ``int8``, ``odd4``, ``uunit4``) or a description of every field."""
-        for candidate in self._candidate_names():
-            if Format.parse(candidate) == self:
-                return candidate
+        for name, form in self._named().items():
+            if form == self:
+                return name
         return self._description()
 
-    def _candidate_names(self) -> list[str]:
-        names = [f"odd{self.bits}", f"int{self.bits}", f"uint{self.bits}", f"uunit{self.bits}"]
-        if self.bits > 1:
-            names.append(f"sunit{self.bits}")
-        fraction = self.fraction_bits
-        if fraction is not None:
-            kind, integer = ("s", self.bits - 1 - fraction) if self.signed else ("u", self.bits - fraction)
-            names.insert(0, f"{kind}{integer}.{fraction}")
-        return names
+    def _named(self) -> dict[str, "Format"]:
+        """The everyday formats of this width, the plainest name first."""
+        bits, fraction = self.bits, self.fraction_bits
+        named = {f"int{bits}": Format.integer(bits), f"uint{bits}": Format.integer(bits, signed=False)}
+        if bits <= _MAX_ODD_BITS:
+            named[f"odd{bits}"] = Format.odd(bits)
+        named[f"uunit{bits}"] = Format.unit(bits)
+        if bits > 1:
+            named[f"sunit{bits}"] = Format.unit(bits, signed=True)
+        if fraction is not None and abs(fraction) < _MAX_NAMED_FRACTION:
+            kind, integer = ("s", bits - 1 - fraction) if self.signed else ("u", bits - fraction)
+            named[f"{kind}{integer}.{fraction}"] = Format.qmn(integer, fraction, signed=self.signed)
+        return named
 
     def _description(self) -> str:
         step = f" step {self.raw_step}" if self.raw_step != 1 else ""
         zero = f" zero {self.zero_point}" if self.zero_point else ""
-        return f"{self.bits} bits [{self.raw_min}, {self.raw_max}]{step} scale {float(self.scale):.6g}{zero}"
+        try:
+            scale = f"{float(self.scale):.6g}"
+        except OverflowError:
+            scale = str(self.scale)
+        return f"{self.bits} bits [{self.raw_min}, {self.raw_max}]{step} scale {scale}{zero}"
 
     def contains(self, raw: int) -> bool:
         """Whether ``raw`` is one of the format's raws."""
@@ -175,8 +187,8 @@ class Format:
     @staticmethod
     def odd(bits: int) -> "Format":
         """Bit-RNN's k-bit weights: the 2**bits odd raws ``-(2**bits - 1) .. 2**bits - 1``; none is zero."""
-        if not 1 <= bits <= MAX_BITS - 2:
-            raise FormatError(f"bits of an odd format must be in 1..{MAX_BITS - 2}, not {bits}")
+        if not 1 <= bits <= _MAX_ODD_BITS:
+            raise FormatError(f"bits of an odd format must be in 1..{_MAX_ODD_BITS}, not {bits}")
         top = (1 << bits) - 1
         return Format(bits, -top, top, raw_step=2)
 

@@ -101,7 +101,7 @@ class Draws:
         form = self.choice((Format.integer(bits), Format.integer(bits, signed=False)))
         if bits > 1:
             form = self.choice((form, form, Format.integer(bits, narrow=True), Format.odd(bits - 1)))
-        if form.raw_step == 1 and self.between(0, 1):
+        if zero_point_bits and form.raw_step == 1 and self.between(0, 1):
             return replace(form, zero_point=self.signed(zero_point_bits))
         return form
 
@@ -116,6 +116,7 @@ class Draws:
 
     def activation(self, form: Format) -> Activation:
         """A table, read at the nearest entry or on its lines, or a piecewise linear function; values in ``form``."""
+        form = Format.integer(form.bits) if form.raw_step == 2 else form
         if self.between(0, 2) == 0:
             ends = sorted(self.between(form.raw_min, form.raw_max) for _ in range(2))
             slope, offset = self.signed(16), self.signed(12)
@@ -252,10 +253,10 @@ def lstm_case(draws: Draws, units: int = 5) -> LstmCase:
     """Return a drawn datapath of narrow formats with operands for ``units`` units."""
 
     def narrowing() -> Narrowing:
-        return draws.narrowing(draws.format(16, 5), (-4, 8))
+        return draws.narrowing(draws.format(16, 0), (-4, 8))
 
     def activation() -> Activation:
-        return draws.activation(draws.format(16, 5))
+        return draws.activation(draws.format(16, 0))
 
     gates = [GateDatapath(narrowing(), narrowing(), narrowing(), activation(), narrowing()) for _ in GATES]
     word = Format.integer(32)

@@ -1,7 +1,7 @@
 """Many configurations of one network, quantized and evaluated one by one in several processes.
 
-Results are lines of JSON, written as they come: a sweep that is stopped goes on where it was, for what stands in the file
-is not done again.
+Results are lines of JSON, written as they come: a sweep that is stopped goes on where it was, for what stands in the
+file is not done again.
 """
 
 import json
@@ -67,8 +67,8 @@ def sweep(
 ) -> list[Result]:
     """Evaluate every configuration and return its results in the order of the configurations.
 
-    A result holds ``label``, ``options``, ``perplexity``, ``predictions``, ``storage_bits`` and ``seconds``. ``progress``
-    is called with the count done, the count of all, and each new result.
+    A result holds ``label``, ``options``, ``perplexity``, ``predictions``, ``storage_bits`` and ``seconds``.
+    ``progress`` is called with the count done, the count of all, and each new result.
 
     Raises:
         InputError: two configurations with one label, or fewer than 1 process.

@@ -24,13 +24,13 @@ from fixedsim.profiles.datapath import (
     EmbeddingDatapath,
     Form,
     GateDatapath,
+    Interpolation,
     LinearDatapath,
+    LookupTable,
     LstmDatapath,
     Narrowing,
+    PiecewiseLinear,
 )
-from tests.spec.strategies import activations as activations
-from tests.spec.strategies import formats as formats
-from tests.spec.strategies import overflows as overflows
 
 Integers = NDArray[np.int64]
 SEEDS = st.integers(0, (1 << 64) - 1)
@@ -124,11 +124,81 @@ class EmbeddingCase:
 
 
 @st.composite
-def narrowings(draw: st.DrawFn, form: Format | None = None, *, shifts: tuple[int, int] = (-2, 6)) -> Narrowing:
+def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False, zero_points: bool = False) -> Format:
+    """A format: full, narrow or of any range with zero, of odd raws or with a zero point where that is allowed."""
+    bits = draw(st.integers(1, widest))
+    kinds = ("signed", "unsigned", "narrow", "any", *(("odd",) if odd and bits <= 62 else ()))
+    kind = draw(st.sampled_from(kinds))
+    if kind == "odd":
+        return Format.odd(bits)
+    form = Format.integer(bits, signed=kind != "unsigned", narrow=kind == "narrow" and bits > 1)
+    if kind == "any" and bits > 1:
+        form = Format(bits, draw(st.integers(form.raw_min, 0)), draw(st.integers(1, form.raw_max)))
+    if not zero_points or bits == 64:
+        return form
+    return replace(form, zero_point=draw(st.sampled_from((0, form.raw_min, form.raw_max, form.raw_min - 3, 1))))
+
+
+def overflows(form: Format) -> list[Overflow]:
+    """The overflows that a format allows."""
+    allowed = [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC]
+    if form.full_range:
+        allowed.append(Overflow.WRAP)
+    if form.raw_step == 1 and form.contains(form.zero_point):
+        allowed.append(Overflow.SATURATE_ZERO)
+    return allowed
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> LookupTable:
+    """A table, read at the nearest entry or on the line between two."""
+    form, interpolation = draw(formats(widest=20)), draw(st.sampled_from(list(Interpolation)))
+    linear = interpolation is Interpolation.LINEAR
+    roundings = st.sampled_from(list(Rounding))
+    return LookupTable(
+        tuple(draw(st.lists(st.integers(form.raw_min, form.raw_max), min_size=2 if linear else 1, max_size=9))),
+        form,
+        draw(st.integers(0 if linear else -3, 10)),
+        draw(st.integers(-6, 6)),
+        interpolation,
+        draw(roundings),
+        draw(roundings),
+    )
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> PiecewiseLinear:
+    """A piecewise linear function, with and without ends of its own."""
+    form = draw(formats(widest=20))
+    low, high = sorted(draw(st.tuples(*[st.integers(form.raw_min, form.raw_max)] * 2)))
+    ends = draw(st.sampled_from([(None, None), (low, None), (None, high), (low, high)]))
+    slope, offset = draw(st.integers(-300, 300)), draw(st.integers(-300, 300))
+    return PiecewiseLinear(form, slope, draw(st.integers(0, 12)), offset, *ends, draw(st.sampled_from(list(Rounding))))
+
+
+def activations() -> st.SearchStrategy[LookupTable | PiecewiseLinear]:
+    """A table or a piecewise linear function."""
+    return tables() | lines()
+
+
+@st.composite
+def narrowings(
+    draw: st.DrawFn, form: Format | None = None, *, shifts: tuple[int, int] = (-2, 6), odd: bool = False
+) -> Narrowing:
     """A narrowing inside a layer: few bits and few shifts, so that every rounding and overflow happens."""
-    form = draw(formats(widest=STAGE_BITS)) if form is None else form
+    form = draw(formats(widest=STAGE_BITS, odd=odd)) if form is None else form
     rounding, overflow = draw(st.sampled_from(list(Rounding))), draw(st.sampled_from(overflows(form)))
     return Narrowing(form, rounding, overflow, draw(st.integers(*shifts)))
+
+
+def activation_formats() -> st.SearchStrategy[Format]:
+    """Formats of what travels between layers: any zero point."""
+    return formats(widest=STAGE_BITS, zero_points=True)
+
+
+def outputs() -> st.SearchStrategy[Narrowing]:
+    """Narrowings to what travels between layers."""
+    return activation_formats().flatmap(narrowings)
 
 
 @st.composite
@@ -154,7 +224,7 @@ def accumulators(draw: st.DrawFn, scope: Scope = ANY) -> Accumulator:
     if kind == "guard":
         product = Narrowing(Format.integer(draw(st.sampled_from((40, 62)))), shift=draw(st.integers(-8, 0)))
     elif kind == "lossy":
-        product = draw(narrowings(shifts=(-2, 8)))
+        product = draw(narrowings(shifts=(-2, 8), odd=True))
     return Accumulator(
         draw(st.integers(*scope.accumulator_bits)),
         draw(st.sampled_from(list(Overflow))),
@@ -165,12 +235,14 @@ def accumulators(draw: st.DrawFn, scope: Scope = ANY) -> Accumulator:
 
 @st.composite
 def operands(draw: st.DrawFn, scope: Scope, *, odd: bool = False) -> Format:
-    """The format of inputs, or of weights where ``odd`` is allowed, at a width of the scope."""
+    """The format of inputs, with any zero point, or of weights, where ``odd``, at a width of the scope."""
     bits = draw(st.integers(*scope.operand_bits))
     kind = draw(st.sampled_from(("signed", "unsigned", "narrow", "odd") if odd else ("signed", "unsigned", "narrow")))
     if kind == "odd":
         return Format.odd(bits)
     form = Format.integer(bits, signed=kind != "unsigned", narrow=kind == "narrow" and bits > 1)
+    if odd:
+        return form
     corners = (0, 0, form.raw_min, form.raw_max, form.raw_min - 3, form.raw_max + 3)
     return replace(form, zero_point=draw(st.sampled_from(corners)))
 
@@ -187,7 +259,7 @@ def linear_datapaths(draw: st.DrawFn, scope: Scope = ANY) -> LinearDatapath:
         sum=draw(requantizations()),
         preactivation=draw(narrowings()),
         activation=draw(activations()),
-        output=draw(narrowings()),
+        output=draw(outputs()),
     )
 
 
@@ -202,7 +274,7 @@ def gate_datapaths(draw: st.DrawFn) -> GateDatapath:
 def lstm_datapaths(draw: st.DrawFn, scope: Scope = ANY, *, hidden: Format | None = None) -> LstmDatapath:
     """An LSTM's datapath, every narrowing of its own; ``hidden`` fixes the format of its hidden state."""
     gates = draw(gate_datapaths()), draw(gate_datapaths()), draw(gate_datapaths()), draw(gate_datapaths())
-    cell, last = draw(narrowings()), draw(narrowings(hidden))
+    cell, last = draw(narrowings()), draw(outputs() if hidden is None else narrowings(hidden))
     return LstmDatapath(
         input=draw(operands(scope)),
         weight=draw(operands(scope, odd=True)),
@@ -302,7 +374,7 @@ def lstm_cases(draw: st.DrawFn, scope: Scope = ANY) -> LstmCase:
     """An LSTM with inputs, and with or without a state of its own, lengths and resets."""
     datapath, words = draw(lstm_datapaths(scope)), Words(draw(SEEDS))
     units, inputs = draw(st.integers(1, 3)), draw(st.integers(0, 5))
-    steps, batch = draw(st.sampled_from(((1, 1), (3, 2), (4, 1), (2, 6))))
+    steps, batch = draw(st.sampled_from(((1, 1), (3, 2), (4, 1), (2, 6), (0, 2))))
     layer = lstm_layer("lstm", datapath, words, units=units, inputs=inputs, ends=scope.ends)
     state = lstm_state(layer, words, batch) if draw(st.booleans()) else None
     lengths, reset = course(draw, words, steps, batch)
@@ -330,7 +402,11 @@ def bidirectional_cases(draw: st.DrawFn) -> BidirectionalCase:
 @st.composite
 def embedding_cases(draw: st.DrawFn) -> EmbeddingCase:
     """An embedding with constants for each entry, and tokens."""
-    table, output, words = draw(formats(widest=10, odd=True)), draw(requantizations()), Words(draw(SEEDS))
+    table, output, words = (
+        draw(formats(widest=10, odd=True)),
+        draw(requantizations(draw(activation_formats()))),
+        Words(draw(SEEDS)),
+    )
     vocabulary, features = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     constants = row_constants(words, output, Accumulator(), vocabulary)
     layer = Embedding.from_raws(

@@ -8,6 +8,7 @@ from typing import Any
 from fixedsim.errors import FileError, nearest
 from fixedsim.files import read_tensors
 from fixedsim.importers import load_network
+from fixedsim.importers.shipped import SHIPPED
 from fixedsim.model import Model, load_model
 from fixedsim.model.store import KEY as MODEL_KEY
 from fixedsim.network import Description, EmbeddingLayer, Layer, Network, preset, preset_names, read_description
@@ -25,19 +26,20 @@ _LAYER_COLUMNS = (
 )
 
 
-def load_either(path: Path) -> Model | Network:
-    """The model, or else the float network, that the file holds.
+def load_either(source: str) -> Model | Network:
+    """The model that a file holds, or else the float network of that file or name.
 
     Raises:
         FileError, NetworkError: it holds neither.
     """
+    path = Path(source)
     if path.suffix == ".safetensors" and MODEL_KEY in read_tensors(path).metadata:
         return load_model(path)
-    return load_network(path)
+    return load_network(source)
 
 
 def contents(source: str, *, kernels: bool = False) -> dict[str, Any]:
-    """What ``source``, a file or the name of a preset or a profile, is and holds, as JSON values.
+    """What ``source``, a file or the name of a network or a profile, is and holds, as JSON values.
 
     Raises:
         FileError: no such file or name, or a file of no kind that fixedsim knows.
@@ -45,16 +47,18 @@ def contents(source: str, *, kernels: bool = False) -> dict[str, Any]:
     path = Path(source)
     if path.suffix == ".toml":
         return {"file": source, **_toml(path)}
-    if path.suffix or path.exists():
-        loaded = load_either(path)
+    if path.suffix or path.exists() or source in SHIPPED:
+        loaded = load_either(source)
         found = model_contents(loaded, kernels) if isinstance(loaded, Model) else _network(loaded)
         return {"file": source, **found}
     if source in profile_names():
         return _profile(load_profile(source))
     if source in preset_names():
         return _description(preset(source))
-    known = [*preset_names(), *profile_names()]
-    raise FileError(f"{source} must be a file, a preset or a profile, not unknown{nearest(source, known)}")
+    known = [*SHIPPED, *preset_names(), *profile_names()]
+    raise FileError(
+        f"{source} must be a file or the name of a network or a profile, not unknown{nearest(source, known)}"
+    )
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The command ``fixedsim``."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -26,21 +28,31 @@ class CommandGroup(click.Group):
         command: click.Command = import_module(f"{commands.__name__}.{cmd_name}").command
         return command
 
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        """Read the command line; help is printed here."""
+        with errors_as_messages():
+            return super().make_context(*arguments, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what is wrong with its arguments or files ends it with a message and status 1."""
-        try:
+        """Run the command."""
+        with errors_as_messages():
             return super().invoke(ctx)
-        except FixedsimError as error:
-            raise click.ClickException(str(error)) from None
-        except MemoryError:
-            raise click.ClickException("memory must hold all inputs and results; give fewer at a time") from None
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # click ends quietly where the reader of a pipe has gone
-                raise
-            subject = error.filename or "standard output"
-            raise click.ClickException(
-                f"{subject} must be usable, not {(error.strerror or str(error)).lower()!r}"
-            ) from None
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Let what is wrong with arguments, files and the machine end the program with one message and status 1."""
+    try:
+        yield
+    except FixedsimError as error:
+        raise click.ClickException(str(error)) from None
+    except MemoryError:
+        raise click.ClickException("memory must hold all inputs and results; give fewer at a time") from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # click ends quietly where the reader of a pipe has gone
+            raise
+        reason = (error.strerror or str(error)).lower()
+        raise click.ClickException(f"{error.filename or 'standard output'} must be usable, not {reason!r}") from None
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,6 +1,8 @@
 """What a model holds: its layers, the stages of their datapaths, its tensors, tables and kernels."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,13 @@ _LAYER_COLUMNS = (
     Column("input format"),
     Column("outputs", True),
     Column("output format"),
+)
+_STAGE_COLUMNS = (
+    Column("stage", whole=True),
+    Column("format", whole=True),
+    Column("rounding", whole=True),
+    Column("overflow", whole=True),
+    Column("more"),
 )
 _KERNEL_COLUMNS = (
     Column("matrix"),
@@ -139,9 +148,8 @@ def print_model(found: Mapping[str, Any]) -> None:
     say(f"weights and biases in {found['bytes']:,} bytes")
     layers = [tuple(each[key] for key in each) for each in found["layers"]]
     print_table(_LAYER_COLUMNS, layers, title="layers")
-    if found["stages"]:
-        columns = (Column("stage"), Column("format"), Column("rounding"), Column("overflow"), Column(""))
-        print_table(columns, [_stage_row(each) for each in found["stages"]], title="datapath")
+    for layer, stages_of_layer in groupby(found["stages"], key=itemgetter("layer")):
+        print_table(_STAGE_COLUMNS, [_stage_row(each) for each in stages_of_layer], title=f"datapath of {layer}")
     if found["tables"]:
         columns = (Column("function"), Column("values", True), Column("format"), Column("read"), Column("used by"))
         rows = [(*(each[key] for key in ("function", "values", "format", "interpolation")), ", ".join(each["used_by"]))
@@ -154,7 +162,7 @@ def print_model(found: Mapping[str, Any]) -> None:
 
 
 def _stage_row(stage: Mapping[str, str]) -> tuple[str, ...]:
-    return f"{stage['layer']}.{stage['stage']}", stage["format"], stage["rounding"], stage["overflow"], stage["note"]
+    return stage["stage"], stage["format"], stage["rounding"], stage["overflow"], stage["note"]
 
 
 def _kernel_row(kernel: Mapping[str, Any]) -> tuple[object, ...]:

@@ -17,10 +17,11 @@ PIPED_WIDTH = 10_000  # columns: what is no terminal takes tables at their own w
 
 
 class Column(NamedTuple):
-    """A column of a table: its header, and whether it holds numbers."""
+    """A column of a table: its header, whether it holds numbers, and whether its text must not be broken."""
 
     header: str
     number: bool = False
+    whole: bool = False
 
 
 def print_json(document: Any) -> None:
@@ -52,7 +53,7 @@ def _table(columns: Sequence[Column], rows: Iterable[Sequence[object]], gap: int
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         justify = "right" if column.number else "left"
-        table.add_column(column.header, justify=justify, overflow="fold", no_wrap=column.number)  # type: ignore[arg-type]
+        table.add_column(column.header, justify=justify, overflow="fold", no_wrap=column.number or column.whole)  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     return table

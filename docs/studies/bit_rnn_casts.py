@@ -18,20 +18,24 @@ CASTS = {
     "cell": ["lstm.cell"],
     "bias": ["*.bias"],
 }
+ALL = "all four"
 
 
 def configurations() -> list[Configuration]:
-    """All at 16 bits, then each cast alone at fewer, then all at fewer."""
+    """All at 16 bits, then each cast alone at fewer, then all of them."""
     everything = [pattern for patterns in CASTS.values() for pattern in patterns]
-    rows = {name: patterns for name, patterns in CASTS.items()} | {"all four": everything}
-    return [
-        Configuration(
-            f"{name} {width}",
-            {"profile": "bit-rnn", "bits": dict.fromkeys(everything, 16) | dict.fromkeys(patterns, width)},
-        )
-        for name, patterns in rows.items()
-        for width in WIDTHS
+    full = dict.fromkeys(everything, WIDTHS[0])
+    fewer = [
+        Configuration(f"{name} {width}", {"profile": "bit-rnn", "bits": full | dict.fromkeys(patterns, width)})
+        for name, patterns in (CASTS | {ALL: everything}).items()
+        for width in WIDTHS[1:]
     ]
+    return [Configuration("16 bits", {"profile": "bit-rnn", "bits": full}), *fewer]
+
+
+def cell(perplexity: float, reference: float) -> str:
+    """A result with its distance from the real-valued network."""
+    return f"{perplexity:.3f} ({100 * (perplexity / reference - 1):+.2f} %)"
 
 
 def show(done: int, total: int, result: Result) -> None:
@@ -54,13 +58,12 @@ def main() -> None:
     )
     by_label = {result["label"]: result["perplexity"] for result in results}
     reference = evaluate(load_network(chosen.weights), tokens).perplexity
-    print(f"\nreal-valued: {reference:.3f}\n\n| cast | " + " | ".join(f"{width} bits" for width in WIDTHS) + " |")
-    print("|---" * (len(WIDTHS) + 1) + "|")
-    for name in [*CASTS, "all four"]:
-        cells = (by_label[f"{name} {width}"] for width in WIDTHS)
-        print(
-            f"| {name} | " + " | ".join(f"{each:.2f} ({100 * (each / reference - 1):+.2f} %)" for each in cells) + " |"
-        )
+    print(f"\nreal-valued: {reference:.3f}; all casts at 16 bits: {cell(by_label['16 bits'], reference)}\n")
+    print(
+        "| this cast at | " + " | ".join(f"{width} bits" for width in WIDTHS[1:]) + " |\n" + "|---" * len(WIDTHS) + "|"
+    )
+    for name in [*CASTS, ALL]:
+        print(f"| {name} | " + " | ".join(cell(by_label[f"{name} {width}"], reference) for width in WIDTHS[1:]) + " |")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python docs/studies/bit_widths.py NETWORK TEXT VOCAB -o FOLDER
 
-Writes FOLDER/results.jsonl, the tables as Markdown (FOLDER/tables.md), and the plots. It may be stopped and started again:
-what stands in the results is not done again.
+Writes FOLDER/results.jsonl, the tables as Markdown (FOLDER/tables.md), and the plots. It may be stopped and started
+again: what stands in the results is not done again.
 """
 
 import argparse

@@ -98,7 +98,7 @@ class Reader:
     overflows: dict[str, OverflowCount] = field(default_factory=dict)
 
     def read(self, tokens: NDArray[np.int64], trace: Iterable[str] = ()) -> tuple[Reals, dict[str, Reals]]:
-        """The logits ``(T, vocabulary)`` after each of ``(T,)`` tokens, and traces ``(T, 1, units)``; all of it reals."""
+        """The logits ``(T, vocabulary)`` after each of ``(T,)`` tokens, and traces ``(T, 1, units)``; all reals."""
         if isinstance(self.model, Network):
             forward = self.model.forward(tokens, state=self.state, trace=tuple(trace))
             self.state = forward.state

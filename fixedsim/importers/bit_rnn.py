@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import NetworkError
+from fixedsim.files.tensors import Metadata, TensorFile, Tensors
 from fixedsim.importers import pytorch
 from fixedsim.importers.imported import Imported, matched_weights
 from fixedsim.network import BitRnnRule, Description, Layer, LstmLayer
-from fixedsim.files.tensors import Metadata, TensorFile, Tensors
 
 _ARCHITECTURE = "Bit-RNN"
 _GATE_ORDER = "i,j,f,o"

@@ -3,9 +3,9 @@
 import json
 
 from fixedsim.errors import FileError
+from fixedsim.files.tensors import TensorFile
 from fixedsim.importers.imported import Imported, matched_weights
 from fixedsim.network import Description
-from fixedsim.files.tensors import TensorFile
 from fixedsim.network.tensor_names import DESCRIPTION_KEY
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fixedsim.errors import NetworkError
+from fixedsim.files.tensors import TensorFile, Tensors
 from fixedsim.importers.imported import Imported, matched_weights
 from fixedsim.importers.ordering import only_order
 from fixedsim.network import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
-from fixedsim.files.tensors import TensorFile, Tensors
 
 _LSTM_TENSOR = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr))(?:_l(\d+))?(_reverse)?\Z")
 _PLAIN_TENSOR = re.compile(r"(?:(.+)\.)?(weight|bias)\Z")

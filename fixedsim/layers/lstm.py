@@ -327,7 +327,7 @@ class Lstm:
         centred = (raws - path.input.zero_point).reshape(steps * batch, width)
         start = np.asarray(self.bias.at(path.bias_stage, BiasStage.FIRST), dtype=np.int64)
         totals = self.input_products.run(centred, start, input_counts, finish=not path.joint)
-        totals = np.ascontiguousarray(totals).reshape(steps, batch, -1)
+        totals = np.ascontiguousarray(totals).reshape(steps, batch, 4 * self.units)
         collected.accumulator += input_counts
         signals = np.zeros((len(SIGNALS) if collected.traced else 0, batch, self.units), dtype=np.int64)
         nothing = np.zeros((batch, 4 * self.units), dtype=np.int64)

@@ -3,13 +3,15 @@
 They compute with the machine's floating point, so a model that holds one is not bit-exact from machine to machine.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedsim.errors import InputError
+from fixedsim.errors import InputError, ModelError
 from fixedsim.layers.real import (
+    ACTIVATIONS,
     LstmFunctions,
     LstmState,
     LstmWeights,
@@ -22,6 +24,16 @@ from fixedsim.layers.real import (
 )
 
 Reals = NDArray[np.float64]
+
+
+def _require_shape(values: Reals, shape: tuple[int, ...], what: str) -> None:
+    if values.shape != shape:
+        raise ModelError(f"{what} must have shape {shape}, not {values.shape}")
+
+
+def _require_function(name: str, what: str, known: Iterable[str]) -> None:
+    if name not in tuple(known):
+        raise ModelError(f"{what} must be one of {', '.join(known)}, not {name!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +67,12 @@ class RealLinear:
     activation: str
     clip: float | None = None
 
+    def __post_init__(self) -> None:
+        _require_shape(self.bias, (len(self.weight),), f"{self.name}.bias")
+        _require_function(self.activation, f"activation of {self.name}", (*ACTIVATIONS, "clipped_relu"))
+        if self.clip is not None and not isinstance(self.clip, int | float):
+            raise ModelError(f"clip of {self.name} must be a number, not {self.clip!r}")
+
     def run(self, inputs: Reals) -> Real:
         """The outputs ``(steps, batch, outputs)`` for inputs ``(steps, batch, inputs)``."""
         return activation(self.activation, self.clip)(linear_forward(inputs, self.weight, self.bias))
@@ -74,6 +92,18 @@ class RealLstm:
     initial: float = 0.0
     hidden_bits: int | None = None
     reverse: bool = False
+
+    def __post_init__(self) -> None:
+        rows = 4 * self.units
+        _require_shape(self.input_weight, (rows, self.input_weight.shape[1]), f"{self.name}.input.weight")
+        _require_shape(self.recurrent_weight, (rows, self.units), f"{self.name}.recurrent.weight")
+        _require_shape(self.bias, (rows,), f"{self.name}.bias")
+        for function in (self.gate, self.candidate, self.cell_activation):
+            _require_function(function, f"activation of {self.name}", ACTIVATIONS)
+        if not isinstance(self.initial, int | float) or not -1 <= self.initial <= 1:
+            raise ModelError(f"initial state of {self.name} must be in [-1, 1], not {self.initial!r}")
+        if self.hidden_bits is not None and self.hidden_bits not in range(1, 17):
+            raise ModelError(f"hidden bits of {self.name} must be in 1..16, not {self.hidden_bits!r}")
 
     @property
     def units(self) -> int:

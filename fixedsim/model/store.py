@@ -119,7 +119,7 @@ def _content_digest(document: Mapping[str, Any], tensors: Tensors) -> str:
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name, raws in sorted(tensors.items()):
         digest.update(f"\n{json.dumps(name)} {raws.dtype} {raws.shape}\n".encode())
-        digest.update(np.ascontiguousarray(raws))
+        digest.update(np.ascontiguousarray(raws).tobytes())
     return digest.hexdigest()
 
 

@@ -102,6 +102,19 @@ class Accumulator:
         return Format.integer(self.bits)
 
 
+def _require_no_zero_point(**formats: Format) -> None:
+    """Refuse zero points where the datapath does not subtract them."""
+    for what, form in formats.items():
+        if form.zero_point:
+            raise ModelError(f"zero_point of {what.replace('_', ' ')} must be 0, not {form.zero_point}")
+
+
+def _require_values(form: Format) -> None:
+    """Refuse formats that the values of a function can't have."""
+    if form.raw_step != 1:
+        raise ModelError(f"format of a function's values must have step 1, not {form.name}")
+
+
 @dataclass(frozen=True, slots=True)
 class LookupTable:
     """A function by ``values``, read at ``raw / 2**index_shift + offset`` and clamped to the first and last entry.
@@ -122,6 +135,7 @@ class LookupTable:
     kind: Literal["table"] = "table"
 
     def __post_init__(self) -> None:
+        _require_values(self.format)
         least = 2 if self.interpolation is Interpolation.LINEAR else 1
         if len(self.values) < least:
             raise ModelError(f"a {self.interpolation} table must have at least {least} values, not {len(self.values)}")
@@ -151,6 +165,7 @@ class PiecewiseLinear:
     kind: Literal["piecewise_linear"] = "piecewise_linear"
 
     def __post_init__(self) -> None:
+        _require_values(self.format)
         if not 0 <= self.shift <= MAX_SHIFT:
             raise ModelError(f"shift of a piecewise linear function must be in 0..{MAX_SHIFT}, not {self.shift}")
         if not self.format.raw_min <= self.low <= self.high <= self.format.raw_max:
@@ -179,6 +194,9 @@ class EmbeddingDatapath:
     table: Format
     output: Narrowing
 
+    def __post_init__(self) -> None:
+        _require_no_zero_point(table=self.table)
+
 
 @dataclass(frozen=True, slots=True)
 class LinearDatapath:
@@ -194,6 +212,15 @@ class LinearDatapath:
     activation: Activation
     output: Narrowing  # of the activation
 
+    def __post_init__(self) -> None:
+        _require_no_zero_point(
+            weight=self.weight,
+            bias=self.bias,
+            sum=self.sum.format,
+            preactivation=self.preactivation.format,
+            activation=self.activation.format,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GateDatapath:
@@ -204,6 +231,15 @@ class GateDatapath:
     preactivation: Narrowing  # of the sum of both (and of the bias, at that stage)
     activation: Activation
     output: Narrowing  # of the activation: the gate
+
+    def __post_init__(self) -> None:
+        _require_no_zero_point(
+            input_sum=self.input_sum.format,
+            recurrent_sum=self.recurrent_sum.format,
+            preactivation=self.preactivation.format,
+            activation=self.activation.format,
+            gate=self.output.format,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,3 +271,16 @@ class LstmDatapath:
     hidden: Narrowing
     initial_hidden: int = 0  # raws after a reset
     initial_cell: int = 0
+
+    def __post_init__(self) -> None:
+        _require_no_zero_point(
+            weight=self.weight,
+            recurrent_weight=self.recurrent_weight,
+            bias=self.bias,
+            forget_product=self.forget_product.format,
+            input_product=self.input_product.format,
+            cell=self.cell.format,
+            cell_input=self.cell_input.format,
+            cell_activation=self.cell_activation.format,
+            cell_output=self.cell_output.format,
+        )

@@ -73,12 +73,13 @@ def quantize_weight(weight: Reals, bits: int, choices: WeightChoices) -> Quantiz
 def _candidates(magnitude: Reals, form: Format, choices: WeightChoices) -> list[Reals]:
     """Scales to try, largest first, ``(rows,)`` each."""
     tried = 1 if choices.scale is ScaleSearch.MAXIMUM else None
+    top = max(form.raw_max, 1)  # of the raws {-1, 0}, it is the lower that holds the magnitude
     if choices.scheme is Scheme.POWER_OF_TWO:
-        mantissa, exponent = np.frexp(magnitude / form.raw_max)  # raw_max * 2**exponent holds the magnitude
+        mantissa, exponent = np.frexp(magnitude / top)  # top * 2**exponent holds the magnitude
         exponent = np.where(mantissa == 0.5, exponent - 1, exponent)
         return [np.ldexp(np.ones(len(magnitude)), exponent - down) for down in range(tried or _POWERS)]
     ratios = [1.0 - position * (1.0 - _LEAST_RATIO) / (_RATIOS - 1) for position in range(tried or _RATIOS)]
-    return [magnitude / form.raw_max * ratio for ratio in ratios]
+    return [magnitude / top * ratio for ratio in ratios]
 
 
 def to_raws(weight: Reals, scale: Reals, form: Format) -> NDArray[np.int64]:

@@ -38,19 +38,21 @@ def overflow(raw: int, form: Format, mode: Overflow) -> int:
     """Return ``raw`` brought into the range of ``form``, a format of step 1.
 
     ``wrap`` keeps the low ``bits`` bits; ``saturate`` the nearest end; ``saturate_symmetric`` the same, and
-    the lowest raw of a signed format of at least 2 bits becomes ``-raw_max`` even when it was in range;
+    a raw below ``-raw_max`` of a signed format of at least 2 bits becomes ``-raw_max`` even when it was in range;
     ``saturate_zero`` gives the zero point.
 
     Raises:
-        FormatError: ``wrap`` into a narrow range.
+        FormatError: ``wrap`` into a narrow range, ``saturate_zero`` where no raw means zero.
     """
     if mode is Overflow.WRAP:
         return wrap(raw, form)
-    if mode is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1:
+    if mode is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_max >= 0:
         return min(max(raw, max(form.raw_min, -form.raw_max)), form.raw_max)
     if form.raw_min <= raw <= form.raw_max:
         return raw
     if mode is Overflow.SATURATE_ZERO:
+        if not form.contains(form.zero_point):
+            raise FormatError(f"overflow must not be saturate_zero: {form.name} has no raw that means zero")
         return form.zero_point
     return form.raw_max if raw > form.raw_max else form.raw_min
 

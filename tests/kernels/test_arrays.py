@@ -219,7 +219,7 @@ def test_require_raws(raws: list[int], form: Format) -> None:
         (
             lambda: arrays.require_raws(np.array([[0, 1], [200, 2]]), Format.integer(8), "input"),
             InputError,
-            "input[1, 0] must be a raw of s7.0 (-128..127), not 200",
+            "input[1, 0] must be a raw of int8 (-128..127), not 200",
         ),
         (
             lambda: arrays.require_raws(np.array(9), Format.odd(3), "cell"),

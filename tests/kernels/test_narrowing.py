@@ -82,17 +82,14 @@ def test_wide_shift_left_keeps_low_bits_and_side(engine: Engine, value: int, cou
     assert got == exact or (abs(got) >= 1 << 65 and (got < 0) == (exact < 0))
 
 
-@pytest.mark.parametrize(
-    ("narrowing", "message"),
-    [
-        (Narrowing(Format.integer(64, signed=False)), "format must have raws of 64-bit integers"),
-        (Narrowing(Format(4, -5, 5, raw_step=2)), "in full where they are odd"),
-        (Narrowing(Format(4, -15, 15, 2, zero_point=1), overflow=Overflow.SATURATE_ZERO), "it has no zero"),
-    ],
-)
-def test_what_kernels_cannot_narrow_to(narrowing: Narrowing, message: str) -> None:
-    with pytest.raises(FormatError, match=message):
-        arrays.pack_narrowing(narrowing)
+def test_what_kernels_cannot_narrow_to() -> None:
+    with pytest.raises(FormatError, match="format must have raws of 64-bit integers"):
+        arrays.pack_narrowing(Narrowing(Format.integer(64, signed=False)))
+
+
+def test_saturating_to_a_zero_that_is_no_raw_is_refused() -> None:
+    with pytest.raises(FormatError, match="has no raw that means zero"):
+        Narrowing(Format(4, -15, 15, 2, zero_point=1), overflow=Overflow.SATURATE_ZERO)
 
 
 def test_packed_fields() -> None:

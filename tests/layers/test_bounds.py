@@ -68,7 +68,9 @@ def test_bounds_of_exact_products_are_attained(zero_point: int, start: int, last
 
 
 @settings(max_examples=150)
-@given(accumulators(), formats(widest=2), st.integers(-9, 9), st.none() | st.integers(-9, 9), st.integers(0, 3), st.data())
+@given(
+    accumulators(), formats(widest=2), st.integers(-9, 9), st.none() | st.integers(-9, 9), st.integers(0, 3), st.data()
+)
 def test_no_prefix_leaves_its_bound(
     accumulator: Accumulator, form: Format, start: int, last: int | None, width: int, data: st.DataObject
 ) -> None:
@@ -92,7 +94,9 @@ def test_safe_bits_are_the_least(overflow: Overflow, check: Check, start: int, w
         found = tiny(accumulator, [weights], start, None, INPUTS)
         assert found.proven is safe
         step_by_step = Accumulator(width, overflow, Check.STEP)  # prefixes are bounded, whenever the overflow acts
-        same = all(prefixes_are_exact(weights, vector, step_by_step, start) for vector in every_vector(INPUTS, len(weights)))
+        same = all(
+            prefixes_are_exact(weights, vector, step_by_step, start) for vector in every_vector(INPUTS, len(weights))
+        )
         assert same is safe
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from fixedsim import execution
 from fixedsim.execution import ProductKernel, Products
 from fixedsim.layers.recorder import Recorder, Signal
 from tests.layers.comparison import require_equal, require_equal_traces
@@ -39,15 +40,20 @@ def recorder(signals: list[Signal]) -> Recorder:
 
 
 def both(layer: Any, *inputs: Any, **course: Any) -> tuple[Any, Any]:
-    """What each engine gives, their traces already compared."""
-    results, traces = [], []
-    for engine in ("kernels", "spec"):
+    """What each engine gives, their traces already compared, and those of BLAS however few the vectors."""
+
+    def run(engine: str) -> tuple[Any, dict[str, Any]]:
         kept = recorder(layer.signals())
-        results.append(layer.run(*inputs, kept, **course, engine=engine))
-        traces.append(kept.traces)
-    assert sorted(traces[0]) == sorted(signal.name for signal in layer.signals())
-    require_equal_traces(traces[0], traces[1], GROUP)
-    return results[0], results[1]
+        return layer.run(*inputs, kept, **course, engine=engine), kept.traces
+
+    (result, traces), (expected, expected_traces) = run("kernels"), run("spec")
+    assert sorted(traces) == sorted(signal.name for signal in layer.signals())
+    require_equal_traces(traces, expected_traces, GROUP)
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("_FEW", "_MANY"):
+            patch.setattr(execution, limit, -1)
+        require_equal_traces(run("kernels")[1], expected_traces, GROUP)
+    return result, expected
 
 
 def check_linear(case: LinearCase) -> Products:

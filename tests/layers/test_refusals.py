@@ -53,7 +53,9 @@ def bits(width: int) -> Format:
 
 def run_linear(weight_raw: int = 1, bias: int = 0, bias_shift: int = 0, value: int = 1, **changes: Any) -> Any:
     """The output of a layer of one weight and two equal inputs."""
-    layer = Linear.from_raws("fc", [[weight_raw, weight_raw]], [bias], replace(LINEAR, **changes), bias_shift=bias_shift)
+    layer = Linear.from_raws(
+        "fc", [[weight_raw, weight_raw]], [bias], replace(LINEAR, **changes), bias_shift=bias_shift
+    )
     return layer.run(np.full((1, 1, 2), value), Recorder())
 
 
@@ -136,7 +138,10 @@ WIDE = Narrowing(bits(40))
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gates": gated(0, input_sum=Narrowing(bits(64)))}, "lstm: sum of the pre-activation must fit 64 bits, not 65"),
+        (
+            {"gates": gated(0, input_sum=Narrowing(bits(64)))},
+            "lstm: sum of the pre-activation must fit 64 bits, not 65",
+        ),
         ({"gates": gated(1, output=WIDE), "cell": WIDE}, "lstm: forget gate times cell must fit 64 bits, not 80"),
         (
             {"gates": (replace(GATE, output=WIDE), GATE, replace(GATE, output=WIDE), GATE)},
@@ -163,9 +168,13 @@ def test_both_directions_share_their_formats() -> None:
         ones = np.ones((4, 1), int)
         return Lstm.from_raws("lstm", ones, ones, None, replace(LSTM, **changes))
 
-    with pytest.raises(ModelError, match="hidden formats of both must be the same in both directions, not s7.0 and s3.0"):
+    with pytest.raises(
+        ModelError, match="hidden formats of both must be the same in both directions, not int8 and int4"
+    ):
         Bidirectional("both", layer(), layer(hidden=Narrowing(bits(4))))
-    with pytest.raises(ModelError, match="input formats of both must be the same in both directions, not s7.0 and s3.0"):
+    with pytest.raises(
+        ModelError, match="input formats of both must be the same in both directions, not int8 and int4"
+    ):
         Bidirectional("both", layer(), layer(input=bits(4)))
 
 
@@ -179,7 +188,7 @@ def test_the_largest_bias_of_either_sign_must_fit() -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (np.full((1, 1, 2), 128), "input of fc[0, 0, 0] must be a raw of s7.0 (-128..127), not 128"),
+        (np.full((1, 1, 2), 128), "input of fc[0, 0, 0] must be a raw of int8 (-128..127), not 128"),
         (np.zeros((1, 1, 3), int), "input of fc must have shape (T, N, 2), not (1, 1, 3)"),
         (np.zeros((1, 1, 2)), "input of fc must be integers of at most 64 bits, not float64"),
     ],

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from fixedsim.errors import FileError
-from fixedsim.importers import load_network
 from fixedsim.files import read_tensors
+from fixedsim.importers import load_network
 from fixedsim.network import Description, EmbeddingLayer, LinearLayer, LstmLayer, Network
 
 

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from fixedsim.files.tensors import read_tensors
 from fixedsim.importers import load_network
 from fixedsim.network import Network
 from fixedsim.network.bit_rnn import weight_scale
-from fixedsim.files.tensors import read_tensors
 
 MODELS = {"ptb_lstm300_fp32": None, "ptb_bitlstm300_w4a4": 4, "ptb_bitlstm300_w2a2": 2}
 DType = Literal["float64", "float32"]

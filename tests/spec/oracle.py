@@ -59,7 +59,7 @@ def contained(raw: int, form: Format, overflow: str) -> int:
     if overflow == "wrap":
         return congruent(raw, form.raw_min, 1 << form.bits)
     low, high = form.raw_min, form.raw_max
-    if overflow == "saturate_symmetric" and low < 0 and form.bits > 1:
+    if overflow == "saturate_symmetric" and low < 0 <= high and form.bits > 1:
         low = max(low, -high)
     if overflow == "saturate_zero" and not low <= raw <= high:
         return form.zero_point

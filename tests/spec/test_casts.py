@@ -156,18 +156,11 @@ def test_one_odd_bit_is_the_sign() -> None:
         assert cast(value, 2, form, Rounding.HALF_UP, Overflow.SATURATE) == (1 if value >= 0 else -1)
 
 
-@pytest.mark.parametrize("mode", [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC])
-@pytest.mark.parametrize(
-    "form",
-    [
-        Format.odd(3),
-        pytest.param(
-            Format(3, -5, 5, raw_step=2),
-            marks=pytest.mark.xfail(strict=True, reason="saturates to 9, past the range, as if it had all 8 levels"),
-        ),
-    ],
-    ids=named,
-)
+STEP_2 = [Format.odd(3), Format(3, 4, 18, raw_step=2), Format(3, -6, 8, raw_step=2, zero_point=1)]
+
+
+@pytest.mark.parametrize("mode", [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.WRAP])
+@pytest.mark.parametrize("form", STEP_2, ids=named)
 def test_a_cast_to_step_2_stays_in_range(form: Format, mode: Overflow) -> None:
     for value in range(-40, 41):
         for rounding in Rounding:
@@ -176,11 +169,11 @@ def test_a_cast_to_step_2_stays_in_range(form: Format, mode: Overflow) -> None:
             assert form.contains(raw)
 
 
-@pytest.mark.parametrize("form", [Format.odd(3), Format(3, -5, 5, raw_step=2)], ids=named)
+@pytest.mark.parametrize("form", STEP_2, ids=named)
 def test_every_raw_of_step_2_stays_what_it_is(form: Format) -> None:
     for raw in range(form.raw_min, form.raw_max + 1, 2):
         for rounding in Rounding:
-            assert cast(raw, 0, form, rounding, Overflow.SATURATE) == raw
+            assert cast(raw - form.zero_point, 0, form, rounding, Overflow.SATURATE) == raw
 
 
 @pytest.mark.parametrize("bits", range(2, 9))

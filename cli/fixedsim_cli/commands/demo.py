@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", "folder", type=PATH, metavar="FOLDER", default="demo", help="Where the models go.")
 @json_option
 def command(folder: Path, as_json: bool) -> None:
-    """Quantize a small trained language model at several widths, check, evaluate and save it.
+    """Quantize, check and evaluate a small trained model.
 
-    The model reads and predicts characters (LSTM of 100 units); it ships with fixedsim. The first time, the kernels are
-    compiled, which takes a while.
+    The model reads and predicts characters (LSTM of 100 units) and ships with fixedsim. Models of several widths and a
+    plot go into FOLDER. The first time, the kernels are compiled, which takes a while.
 
     \b
     Example:

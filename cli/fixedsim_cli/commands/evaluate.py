@@ -1,5 +1,6 @@
 """``fixedsim evaluate``: the perplexity of a language model on a text."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("model", type=PATH)
+@click.argument("model")
 @click.option("--text", type=PATH, metavar="FILE", required=True, help="Text to predict.")
 @click.option("--vocab", type=PATH, metavar="FILE", required=True, help="Vocabulary: symbols in the order of tokens.")
 @click.option("--tokens", type=click.IntRange(min=2), metavar="N", help="Only the first N tokens.")
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 @click.option("--unknown", metavar="SYMBOL", help="Symbol for what is not in the vocabulary.")
 @json_option
 def command(
-    model: Path, text: Path, vocab: Path, tokens: int | None, reference: str | None, unknown: str | None, as_json: bool
+    model: str, text: Path, vocab: Path, tokens: int | None, reference: str | None, unknown: str | None, as_json: bool
 ) -> None:
     """Measure the perplexity of a language model on a text.
 
-    MODEL is a model, or a file of float weights.
+    MODEL is a model, or a float network: a file of weights or the name of one that ships.
 
     \b
     Example:
-      fixedsim evaluate model.safetensors --text eval.txt --vocab vocab.json --float network.safetensors
+      fixedsim evaluate model.safetensors --text eval.txt --vocab vocab.json
     """
     import fixedsim
     from fixedsim.evaluation import evaluate, read_tokens, read_vocabulary
@@ -59,7 +60,10 @@ def _print(evaluation: "Evaluation") -> None:
         columns += [Column("float perplexity", True), Column("against float", True)]
     print_table(columns, [row])
     if evaluation.snr:
-        signals = [(name, decimals(ratio, 1)) for name, ratio in evaluation.snr.items()]
+        signals = [
+            (name, "exact" if math.isinf(ratio) and ratio > 0 else decimals(ratio, 1))
+            for name, ratio in evaluation.snr.items()
+        ]
         print_table((Column("signal"), Column("SNR dB", True)), signals, title="signals against float")
     if evaluation.overflows:
         print_overflows({name: asdict(count) for name, count in evaluation.overflows.items()})

@@ -12,7 +12,7 @@ from fixedsim_cli.options import json_option
 def command(file: str, kernels: bool, as_json: bool) -> None:
     """Say what a file is and what it holds.
 
-    FILE is a model, a file of weights, a TOML description, a profile in TOML, or the name of a preset or a profile.
+    FILE is a model, a file of weights, a description or a profile in TOML, or the name of a network or a profile.
 
     \b
     Example:

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @click.option(
     "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
 )
-@click.option("--weight-bits", type=int, metavar="N", help="Width of every weight, 1..16.  [default: 8]")
-@click.option("--activation-bits", type=int, metavar="N", help="Width of every activation, 1..16.  [default: 8]")
+@click.option(
+    "--weight-bits", type=int, metavar="N", help="Width of every weight, 1..16.  [default: as trained, else 8]"
+)
+@click.option(
+    "--activation-bits", type=int, metavar="N", help="Width of every activation, 1..16.  [default: as trained, else 8]"
+)
 @click.option(
     "--bits",
     callback=bits_by_pattern,
@@ -74,11 +78,12 @@ def command(
     Prints what became of each tensor: its format, how many weights were clipped, the signal-to-noise ratio, and the
     least accumulator width that no input can overflow ("safe bits").
 
-    NETWORK is the name of a preset, a TOML description, or a file of weights (.safetensors or .npz).
+    NETWORK is a file of weights (.safetensors or .npz), a description in TOML, or a name: of a network that ships
+    (char-lm), or of a preset (ptb-lm, which needs --weights).
 
     \b
     Example:
-      fixedsim quantize ptb-lm --weights ptb.safetensors --weight-bits 4 --bits 'decoder.*=8' -o ptb4.safetensors
+      fixedsim quantize network.safetensors --weight-bits 4 -o model.safetensors
     """
     from fixedsim.model import save_model
 
