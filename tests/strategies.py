@@ -74,7 +74,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked of drawn layers: widths of weights and inputs, of the accumulator, and whether all raws are ends."""
+    """What is asked of drawn layers: widths of operands and of the accumulator, and whether all raws are ends."""
 
     operand_bits: tuple[int, int] = (1, 8)
     accumulator_bits: tuple[int, int] = (2, 24)
@@ -171,9 +171,11 @@ def lines(draw: st.DrawFn) -> PiecewiseLinear:
     """A piecewise linear function, with and without ends of its own."""
     form = draw(formats(widest=20))
     low, high = sorted(draw(st.tuples(*[st.integers(form.raw_min, form.raw_max)] * 2)))
-    ends = draw(st.sampled_from([(None, None), (low, None), (None, high), (low, high)]))
+    lower, upper = draw(st.sampled_from([(None, None), (low, None), (None, high), (low, high)]))
     slope, offset = draw(st.integers(-300, 300)), draw(st.integers(-300, 300))
-    return PiecewiseLinear(form, slope, draw(st.integers(0, 12)), offset, *ends, draw(st.sampled_from(list(Rounding))))
+    return PiecewiseLinear(
+        form, slope, draw(st.integers(0, 12)), offset, lower, upper, draw(st.sampled_from(list(Rounding)))
+    )
 
 
 def activations() -> st.SearchStrategy[LookupTable | PiecewiseLinear]:

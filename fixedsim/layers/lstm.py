@@ -311,7 +311,10 @@ class Lstm:
             else:
                 output[step] = after.hidden
                 now = after
-        self._leave(recorder, collected, steps * batch * self.units)
+        for name, trace in collected.traced.items():
+            recorder.record(f"{self.name}.{name}", trace)
+        if engine == "kernels":  # the specification counts nothing
+            self._count(recorder, collected, steps * batch * self.units)
         return output, now
 
     def _trace_arrays(self, recorder: Recorder, steps: int, batch: int) -> dict[str, Integers]:
@@ -383,9 +386,7 @@ class Lstm:
 
         return advance
 
-    def _leave(self, recorder: Recorder, collected: _Steps, values: int) -> None:
-        for name, trace in collected.traced.items():
-            recorder.record(f"{self.name}.{name}", trace)
+    def _count(self, recorder: Recorder, collected: _Steps, values: int) -> None:
         recorder.count(f"{self.name}.accumulator", 4 * values, collected.accumulator)
         for name, counts in zip(NARROWINGS, collected.counts, strict=True):
             if not (self.datapath.joint and "recurrent" in name):

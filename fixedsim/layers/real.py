@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from fixedsim.tables import deterministic_tanh
+
 Real: TypeAlias = NDArray[np.floating[Any]]
 Mask: TypeAlias = NDArray[np.bool_]
 Activation: TypeAlias = Callable[[Real], Real]
+Product: TypeAlias = Callable[[Real, Real], Real]
 
 GATES = ("input", "forget", "candidate", "output")
 LSTM_SIGNALS = (
@@ -67,24 +70,53 @@ ACTIVATIONS: Mapping[str, Activation] = {
 }
 
 
-def activation(name: str, clip: float | None = None) -> Activation:
+def deterministic_sigmoid(x: Real) -> Real:
+    """``1 / (1 + exp(-x))`` with the same bits on every machine: ``1/2 + tanh(x / 2) / 2``, exact to 1e-15."""
+    return np.asarray(0.5 + 0.5 * deterministic_tanh(0.5 * x.astype(np.float64)), dtype=x.dtype)
+
+
+DETERMINISTIC: Mapping[str, Activation] = {
+    **ACTIVATIONS,
+    "sigmoid": deterministic_sigmoid,
+    "tanh": lambda x: np.asarray(deterministic_tanh(x.astype(np.float64)), dtype=x.dtype),
+}
+
+
+def activation(name: str, clip: float | None = None, *, deterministic: bool = False) -> Activation:
     """The element-wise function called ``name``; ``clipped_relu`` is ``min(max(x, 0), clip)``.
+
+    With ``deterministic`` it gives the same bits on every machine, and takes longer.
 
     Raises:
         KeyError: no activation has that name.
     """
     if name == "clipped_relu":
         return lambda x: np.clip(x, 0, clip)
-    return ACTIVATIONS[name]
+    return DETERMINISTIC[name] if deterministic else ACTIVATIONS[name]
 
 
-def linear_forward(inputs: Real, weight: Real, bias: Real | None) -> Real:
+def matrix_product(inputs: Real, weight: Real) -> Real:
+    """``inputs @ weight.T`` for inputs ``(M, K)`` and weight ``(R, K)``, in whatever order is quickest here."""
+    product: Real = inputs @ weight.T
+    return product
+
+
+def ordered_product(inputs: Real, weight: Real) -> Real:
+    """The same, added in ascending order of ``K`` by element-wise IEEE operations: the same bits on every machine."""
+    total = np.zeros((len(inputs), len(weight)), inputs.dtype)
+    columns = np.ascontiguousarray(weight.T)
+    for position, column in enumerate(columns):
+        total += inputs[:, position, None] * column
+    return total
+
+
+def linear_forward(inputs: Real, weight: Real, bias: Real | None, product: Product = matrix_product) -> Real:
     """``inputs @ weight.T + bias``, before any activation.
 
     Shapes: inputs ``(T, N, inputs)``, weight ``(outputs, inputs)``, bias ``(outputs,)``; result ``(T, N, outputs)``.
     """
     steps, streams, width = inputs.shape
-    flat: Real = inputs.reshape(steps * streams, width) @ weight.T
+    flat = product(inputs.reshape(steps * streams, width), weight)
     if bias is not None:
         flat += bias
     return flat.reshape(steps, streams, weight.shape[0])
@@ -101,12 +133,13 @@ class LstmWeights:
 
 @dataclass(frozen=True, slots=True)
 class LstmFunctions:
-    """The activations of an LSTM, and the rounding of its hidden output (``identity`` for none)."""
+    """The activations of an LSTM, the rounding of its hidden output (``identity`` for none), and its product."""
 
     gate: Activation = sigmoid
     candidate: Activation = tanh
     cell_activation: Activation = tanh
     round_hidden: Activation = identity
+    product: Product = matrix_product
 
 
 class LstmState(NamedTuple):
@@ -141,7 +174,7 @@ def lstm_step(projected: Real, state: LstmState, recurrent: Real, functions: Lst
     ``h = round_hidden(o * cell_activation(c))``. ``projected`` is ``W @ x + b``, ``(N, 4H)``.
     """
     units = state.hidden.shape[1]
-    z = projected + state.hidden @ recurrent.T
+    z = projected + functions.product(state.hidden, recurrent)
     early, candidate = functions.gate(z[:, : 2 * units]), functions.candidate(z[:, 2 * units : 3 * units])
     output = functions.gate(z[:, 3 * units :])
     forget_product, input_product = early[:, units:] * state.cell, early[:, :units] * candidate
@@ -180,7 +213,7 @@ def lstm_forward(
     arrays ``(T, N, H)`` of zeros, which are filled in. ``state`` is where the run starts, ``initial`` what a
     reset puts back.
     """
-    projected = linear_forward(inputs, weights.input, weights.bias)
+    projected = linear_forward(inputs, weights.input, weights.bias, functions.product)
     for time in schedule.steps(len(projected)):
         if schedule.reset is not None:
             state = _select(_rows(schedule, schedule.reset, time), initial, state)

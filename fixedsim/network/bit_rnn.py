@@ -1,14 +1,18 @@
 """The Bit-RNN rule in real numbers (He et al. 2016, "Effective Quantization Methods for Recurrent Neural Networks").
 
+The same bits on every machine: element-wise IEEE operations, a tanh of our own, and exactly rounded sums.
 ``round_k(x) = round(x * (2**k - 1)) / (2**k - 1)`` on [0, 1], ties to even.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
 from fixedsim.layers.real import Real
 from fixedsim.network.description import BitRnnRule, Description, EmbeddingLayer, Layer, LstmLayer
+from fixedsim.tables import deterministic_tanh
 
 SPREAD = 2.5  # scale of the weights over the mean of |tanh(weight)|
 
@@ -21,9 +25,9 @@ def round_unit(x: Real, bits: int) -> Real:
 
 
 def weight_scale(tensors: Sequence[Real]) -> float:
-    """``2.5 * mean(|tanh(w)|)`` over all elements of all tensors together, in float64."""
-    total = sum(float(np.abs(np.tanh(tensor.astype(np.float64))).sum()) for tensor in tensors)
-    return SPREAD * total / sum(tensor.size for tensor in tensors)
+    """``2.5 * mean(|tanh(w)|)`` over all elements of all tensors together, in float64, the sum exactly rounded."""
+    magnitudes = (np.abs(deterministic_tanh(tensor.astype(np.float64))).reshape(-1).tolist() for tensor in tensors)
+    return SPREAD * math.fsum(chain.from_iterable(magnitudes)) / sum(tensor.size for tensor in tensors)
 
 
 def quantize_weight(tensor: Real, scale: float, bits: int) -> Real:
@@ -33,7 +37,7 @@ def quantize_weight(tensor: Real, scale: float, bits: int) -> Real:
     """
     if scale == 0:
         return np.zeros(tensor.shape)
-    ratio = np.tanh(tensor.astype(np.float64)) / scale
+    ratio = deterministic_tanh(tensor.astype(np.float64)) / scale
     return scale * (round_unit(np.clip(ratio, -0.5, 0.5) + 0.5, bits) - 0.5)
 
 

@@ -61,6 +61,7 @@ class Network:
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
         trace: Sequence[str] = (),
+        deterministic: bool = False,
     ) -> ForwardResult:
         """Run the network in real numbers, in ``dtype`` (float64 or float32) throughout.
 
@@ -75,6 +76,7 @@ class Network:
             reset: ``(T, N)`` of booleans; the state is put back to the initial one before that step, in the
                 order in which each direction runs.
             trace: patterns of signal names to keep.
+            deterministic: the same bits on every machine, by ordered sums and functions of our own; slow.
 
         Raises:
             InputError: an argument does not fit the network, or a pattern matches no signal.
@@ -92,6 +94,7 @@ class Network:
             valid=valid_steps(lengths, steps, streams),
             reset=checked_reset(reset, steps, streams),
             wanted=wanted,
+            deterministic=deterministic,
         )
         output = run.layers(values)
         return ForwardResult(self._ranked(output, batched), run.state, run.trace)

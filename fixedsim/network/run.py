@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from fixedsim.layers.real import (
     LSTM_SIGNALS,
+    Activation,
     LstmFunctions,
     LstmState,
     LstmWeights,
     Mask,
+    Product,
     Real,
     Schedule,
     activation,
     identity,
     linear_forward,
     lstm_forward,
+    matrix_product,
+    ordered_product,
 )
 from fixedsim.network.bit_rnn import round_unit
 from fixedsim.network.description import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
@@ -41,6 +45,7 @@ class Run:
     valid: Mask | None
     reset: Mask | None
     wanted: frozenset[str]
+    deterministic: bool = False
     trace: dict[str, Real] = field(default_factory=dict)
 
     def layers(self, values: NDArray[Any]) -> Real:
@@ -63,9 +68,9 @@ class Run:
 
     def _linear(self, layer: LinearLayer, values: Real) -> Real:
         bias = self.weights[f"{layer.name}.bias"] if layer.bias else None
-        preactivation = linear_forward(values, self.weights[f"{layer.name}.weight"], bias)
+        preactivation = linear_forward(values, self.weights[f"{layer.name}.weight"], bias, self._product)
         self._keep(f"{layer.name}.preactivation", preactivation)
-        return self._keep(f"{layer.name}.output", activation(layer.activation, layer.clip)(preactivation))
+        return self._keep(f"{layer.name}.output", self._activation(layer.activation, layer.clip)(preactivation))
 
     def _lstm(self, layer: LstmLayer, values: Real) -> Real:
         outputs = [self._direction(layer, index, values) for index in range(len(layer.directions))]
@@ -100,11 +105,19 @@ class Run:
     def _functions(self, layer: LstmLayer) -> LstmFunctions:
         rule = self.description.bit_rnn
         return LstmFunctions(
-            gate=activation(layer.gate),
-            candidate=activation(layer.candidate),
-            cell_activation=activation(layer.cell_activation),
+            gate=self._activation(layer.gate),
+            candidate=self._activation(layer.candidate),
+            cell_activation=self._activation(layer.cell_activation),
             round_hidden=identity if rule is None else partial(round_unit, bits=rule.activation_bits),
+            product=self._product,
         )
+
+    @property
+    def _product(self) -> Product:
+        return ordered_product if self.deterministic else matrix_product
+
+    def _activation(self, name: str, clip: float | None = None) -> Activation:
+        return activation(name, clip, deterministic=self.deterministic)
 
     def _keep(self, name: str, values: Real) -> Real:
         """``values`` with zeros past each sequence's length, also put into the trace where it is wanted."""

@@ -16,6 +16,7 @@ from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.model.layer_kinds import IntegerLayer
+from fixedsim.network.bit_rnn import weight_scale
 from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
 from fixedsim.profiles.datapath import (
@@ -32,8 +33,8 @@ from fixedsim.profiles.datapath import (
 from fixedsim.profiles.profile import CastChoices, Profile
 from fixedsim.quantization.functions import function, function_choices
 from fixedsim.quantization.requantization import floor_log2, requantization_form, requantize, row_constants
-from fixedsim.quantization.scales import QuantizedWeight, bit_rnn_scale, bit_rnn_weight, quantize_weight
-from fixedsim.quantization.sums import QuantizedBias, Sums, accumulator, bias_width, quantize_bias, sums
+from fixedsim.quantization.scales import QuantizedWeight, bit_rnn_weight, quantize_weight
+from fixedsim.quantization.sums import QuantizedBias, Sums, accumulator, bias_width, joined, quantize_bias, sums
 from fixedsim.quantization.targets import Widths
 
 Reals = NDArray[np.float64]
@@ -61,7 +62,7 @@ class Builder:
         """The raws of weight matrices; under a Bit-RNN rule those named together share one scale."""
         rule = self.network.description.bit_rnn
         reals = [self.real(name) for name in names]
-        scale = bit_rnn_scale(reals) if rule else 0.0
+        scale = weight_scale(reals) if rule else 0.0
         for name, real in zip(names, reals, strict=True):
             bits = self.widths[name]
             self.weights[name] = (
@@ -184,10 +185,8 @@ class Builder:
             sums(weight.scale, scale, self.profile, name)
             for weight, scale, name in zip(weights, (incoming.scale, hidden.scale), names, strict=True)
         ]
-        if self.profile.accumulator.joint and added[0].scale != added[1].scale:
-            raise ProfileError(
-                f"accumulator.joint must be false where the sums of {names[0]} and {names[1]} differ in scale"
-            )
+        if self.profile.accumulator.joint:
+            added = list(joined(added[0], added[1], f"{names[0]} and {names[1]} in a joint accumulator"))
         real = self.bias(f"{direction}.bias", 4 * layer.units).copy()
         real[layer.units : 2 * layer.units] += layer.forget_bias
         sum_choices = self.profile.lstm.sum

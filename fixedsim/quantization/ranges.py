@@ -97,7 +97,7 @@ class ActivationFormats:
             for name, layer in zip(self.names[-len(self.network.description.layers) :], self._layers, strict=True)
         }
         wanted = [signal for group in signals.values() for signal in group]
-        trace = self.network.forward(self.calibration.inputs, trace=wanted).trace
+        trace = self.network.forward(self.calibration.inputs, trace=wanted, deterministic=True).trace
         samples = {
             name: np.concatenate([trace[signal].reshape(-1) for signal in group]).astype(np.float64)
             for name, group in signals.items()
@@ -117,7 +117,9 @@ class ActivationFormats:
         low, high = float(samples.min()), float(samples.max())
         if self.calibration.method is RangeMethod.PERCENTILE:
             rest = 100 - self.calibration.percentile
-            low, high = (float(edge) for edge in np.percentile(samples, [rest, 100 - rest]))
+            ordered = np.sort(samples)
+            ends = round(rest / 100 * (len(ordered) - 1)), round((1 - rest / 100) * (len(ordered) - 1))
+            low, high = (float(ordered[end]) for end in ends)
         if low >= high:
             low, high = min(low, 0.0), max(high, low + 1.0)
         return ActivationRange(low, high, samples if self.calibration.method is RangeMethod.LEAST_SQUARES else None)

@@ -19,7 +19,6 @@ Reals = NDArray[np.float64]
 _POWERS = 6  # powers of two tried downward from the one that holds the largest magnitude
 _RATIOS = 64  # scales tried downward from the one that holds the largest magnitude
 _LEAST_RATIO = 0.1
-_BIT_RNN_SPREAD = 2.5  # scale over mean of |tanh(w)| (He et al. 2016)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +97,6 @@ def _squared_error(weight: Reals, reals: Reals) -> Reals:
     for column in range(weight.shape[1]):
         total += squares[:, column]
     return total
-
-
-def bit_rnn_scale(weights: list[Reals]) -> float:
-    """``2.5 * mean(|tanh(w)|)`` over all the matrices together, exactly summed (He et al. 2016)."""
-    magnitudes = [np.abs(deterministic_tanh(weight)).reshape(-1).tolist() for weight in weights]
-    total = math.fsum(value for values in magnitudes for value in values)
-    return _BIT_RNN_SPREAD * total / sum(len(values) for values in magnitudes)
 
 
 def bit_rnn_weight(weight: Reals, bits: int, scale: float) -> QuantizedWeight:

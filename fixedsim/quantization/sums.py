@@ -36,7 +36,7 @@ def accumulator(profile: Profile) -> Accumulator:
     choices = profile.accumulator
     if choices.product is not None:
         product = choices.product.narrowing()
-    elif choices.fraction_bits:
+    elif choices.fraction_bits or choices.joint:
         product = Narrowing(Format.integer(STEP_BITS), Rounding.FLOOR)
     else:
         return Accumulator(choices.bits, choices.overflow, choices.check)
@@ -60,6 +60,21 @@ def sums(weight_scale: NDArray[np.float64], input_scale: Fraction, profile: Prof
     guards = [max(0, least + _ceil_log2(scale)) for scale in products]
     scales = [scale / (1 << guard) for scale, guard in zip(products, guards, strict=True)]
     return Sums(-np.array(guards, dtype=np.int64), scales)
+
+
+def joined(first: Sums, second: Sums, what: str) -> tuple[Sums, Sums]:
+    """Both on the finer scale of each row: the coarser products are shifted left, exactly.
+
+    Raises:
+        ModelError: scales of a row that are not a power of two apart.
+    """
+    apart = [exact_log2(a / b, f"scales of {what}") for a, b in zip(first.scale, second.scale, strict=True)]
+    left = np.array(apart, dtype=np.int64)
+    scale = [min(pair) for pair in zip(first.scale, second.scale, strict=True)]
+    return (
+        Sums(first.product_shift - np.maximum(left, 0), scale),
+        Sums(second.product_shift - np.maximum(-left, 0), scale),
+    )
 
 
 def _ceil_log2(value: Fraction) -> int:

@@ -80,7 +80,7 @@ def test_float_networks_on_the_test_set(name: str, networks: dict[str, Network],
     wanted = next(perplexity for network, _, perplexity, _ in CASES if network == name)
     evaluation = evaluate(networks[name], tokens)
     print(f"{name}: {evaluation.perplexity:.4f} in {evaluation.seconds:.1f} s")
-    assert evaluation.perplexity == pytest.approx(wanted, abs=0.005 if wanted == 162.95 else 5e-5)
+    assert evaluation.perplexity == pytest.approx(wanted, abs=0.005 if wanted == 162.95 else 1e-4)  # recorded digits
 
 
 @pytest.mark.slow

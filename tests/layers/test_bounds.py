@@ -121,10 +121,10 @@ def test_a_joint_accumulator_is_proven_only_with_its_first_part() -> None:
         inputs=Range(1, 1),
         start=Range(beginning, beginning),
     )
-    later = {"inputs": Range(-1, 1), "start": first.total}
     weight, shift = np.array([[-100]]), np.zeros(1, dtype=np.int64)
     assert not first.proven
-    assert not Products(weight, shift, accumulator, **later, continues=first).proven
+    assert not Products(weight, shift, accumulator, inputs=Range(0, 0), start=first.total, continues=first).proven
+    assert Products(weight, shift, accumulator, inputs=Range(0, 0), start=first.total).proven
 
 
 @settings(max_examples=40)

@@ -11,7 +11,7 @@ import pytest
 
 from fixedsim.model import Model, RunResult
 from fixedsim.network import Description, Network, preset
-from fixedsim.network.description import LinearLayer, LstmLayer
+from fixedsim.network.description import Layer, LinearLayer, LstmLayer
 from fixedsim.quantization import quantize
 from tests.layers.comparison import require_equal, require_equal_traces
 from tests.strategies import Words
@@ -24,7 +24,8 @@ RANGES = {"input": (-4.0, 4.0)}
 
 def narrow() -> Description:
     """The preset with widths divided by 32, the 29 characters kept."""
-    full, layers, width = preset("deep-speech"), [], 494 // NARROWER
+    full, width = preset("deep-speech"), 494 // NARROWER
+    layers: list[Layer] = []
     for layer in full.layers:
         if isinstance(layer, LstmLayer):
             layers.append(replace(layer, inputs=width, units=layer.units // NARROWER))

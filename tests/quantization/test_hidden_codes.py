@@ -16,7 +16,7 @@ SEGMENTS = 1 << 13  # over [-32, 32): the line between two entries is within 8e-
 
 
 def wide_profile() -> Profile:
-    """``bit-rnn`` with casts as wide as 64-bit words allow; the cell reaches 2963, its addends no more than twice that."""
+    """``bit-rnn`` with casts as wide as 64-bit words allow; the cell reaches 2963."""
 
     def cast(form: str) -> dict[str, str]:
         return {"format": form, "rounding": "half_even", "overflow": "saturate"}

@@ -1,0 +1,133 @@
+"""One-line faults, each with the tests that must catch it."""
+
+from typing import NamedTuple
+
+SPEC = "tests/spec"  # the specification against its oracle
+ENGINES = "tests/layers/test_engines.py"  # kernels against the specification
+COURSES = "tests/layers/test_courses.py"  # whole runs against the oracle
+BOUNDS = "tests/layers/test_bounds.py"
+COUNTS = "tests/layers/test_counts.py"
+WEIGHTS = "tests/quantization/test_weights.py"
+
+
+class Fault(NamedTuple):
+    """``old`` in ``file`` becomes ``new``; the tests in ``caught_by`` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+FAULTS = [
+    Fault("half_up below a half", "spec/casts.py", "HALF_UP: distance >= 0", "HALF_UP: distance > 0", SPEC),
+    Fault("half_even to odd", "spec/casts.py", "and quotient % 2 == 1)", "and quotient % 2 == 0)", SPEC),
+    Fault("toward zero as floor", "spec/casts.py", "negative and remainder != 0", "False", SPEC),
+    Fault("no low saturation", "spec/casts.py", "if raw > form.raw_max else form.raw_min", "", SPEC),
+    Fault("doubling unrounded", "spec/casts.py", "value * multiplier + (1 << 30)", "value * multiplier", SPEC),
+    Fault("order reversed", "spec/accumulators.py", "in addends:\n", "in list(addends)[::-1]:\n", SPEC),
+    Fault("start unlimited", "spec/accumulators.py", "total = limit(start, accumulator)", "total = start", SPEC),
+    Fault("gates swapped", "spec/layers.py", 'gate["forget"] * previous', 'gate["input"] * previous', SPEC),
+    Fault(
+        "zero point ignored",
+        "spec/layers.py",
+        "centred_hidden = [raw - datapath.hidden.format.zero_point for raw in hidden]",
+        "centred_hidden = list(hidden)",
+        SPEC,
+    ),
+    Fault("last bias dropped", "spec/layers.py", "accumulate([*addends, *last]", "accumulate([*addends]", SPEC),
+    Fault("rest dropped", "spec/activations.py", "values[index]) * rest", "values[index]) * 0", SPEC),
+    Fault("index off by one", "spec/activations.py", "min(max(index, 0), last)", "min(max(index + 1, 0), last)", SPEC),
+    Fault("rounding off by one", "kernels/rows.py", "(half & masks[0])", "(half & masks[0]) + 1", ENGINES),
+    Fault("half_up as floor", "kernels/rows.py", "if rounding not in (FLOOR, TOWARD_ZERO)", "if False", ENGINES),
+    Fault("no high saturation", "kernels/rows.py", "min(max(raw, lowest), highest)", "max(raw, lowest)", ENGINES),
+    Fault("no low saturation", "kernels/rows.py", "min(max(raw, lowest), highest)", "min(raw, highest)", ENGINES),
+    Fault("wrap for saturate", "kernels/rows.py", "if mode == WRAP:", "if True:", ENGINES),
+    Fault("saturate for wrap", "kernels/rows.py", "if mode == WRAP:", "if False:", ENGINES),
+    Fault("wrong shift sign", "kernels/rows.py", "<< max(-shift, 0)\n", "<< max(shift, 0)\n", ENGINES),
+    Fault(
+        "multiplier without its low bits",
+        "kernels/rows.py",
+        "scaled = (values[position] * multipliers[position])",
+        "scaled = (values[position] * (multipliers[position] | 7))",
+        ENGINES,
+    ),
+    Fault("overflow uncounted", "kernels/rows.py", "high += raw > highest", "high += 0", COUNTS),
+    Fault(
+        "order reversed",
+        "kernels/products.py",
+        "in range(weight.shape[1]):\n                addend = weight[row, column] * inputs",
+        "in range(weight.shape[1] - 1, -1, -1):\n                addend = weight[row, column] * inputs",
+        ENGINES,
+    ),
+    Fault("last bias twice", "kernels/products.py", "total + last[row]", "total + 2 * last[row]", ENGINES),
+    Fault(
+        "gates swapped",
+        "kernels/lstm.py",
+        "CANDIDATE_GATE, OUTPUT_GATE = 5, 11, 17, 23",
+        "CANDIDATE_GATE, OUTPUT_GATE = 5, 17, 11, 23",
+        ENGINES,
+    ),
+    Fault("late bias dropped", "kernels/lstm.py", " + late_bias[gate * units + unit]", "", ENGINES),
+    Fault("cell kept", "kernels/lstm.py", "cell[sequence, :] = work[CELL_SIGNAL]", "pass", ENGINES),
+    Fault(
+        "constants of the wrong matrix",
+        "kernels/lstm.py",
+        "constants[2 * source, rows], constants[2 * source + 1, rows]",
+        "constants[0, rows], constants[1, rows]",
+        ENGINES,
+    ),
+    Fault(
+        "constants of the wrong row",
+        "kernels/lstm.py",
+        "constants[2 * source, rows], constants[2 * source + 1, rows]",
+        "constants[2 * source, rows][::-1].copy(), constants[2 * source + 1, rows]",
+        ENGINES,
+    ),
+    Fault(
+        "index off by one",
+        "kernels/activations.py",
+        "table[start + out[position]]",
+        "table[start + max(out[position] - 1, 0)]",
+        ENGINES,
+    ),
+    Fault("rest dropped", "kernels/activations.py", "rest = raw & ((1 << shift) - 1)", "rest = raw & 0", ENGINES),
+    Fault("guard not applied", "execution.py", "sums <<= self.guard", "pass", ENGINES),
+    Fault("first bias dropped", "execution.py", "            sums += start\n", "", ENGINES),
+    Fault(
+        "only totals bounded",
+        "execution.py",
+        "self.prefixes.within(self.accumulator.format, ",
+        "self.total.within(self.accumulator.format, ",
+        BOUNDS,
+    ),
+    Fault(
+        "float32 beyond its mantissa", "execution.py", "_EXACT_FLOAT32 = 1 << 24", "_EXACT_FLOAT32 = 1 << 50", ENGINES
+    ),
+    Fault("zero point ignored", "layers/linear.py", "raws - zero_point if zero_point else raws", "raws", ENGINES),
+    Fault(
+        "zero point ignored", "layers/lstm.py", "state.hidden - zero if zero else state.hidden", "state.hidden", ENGINES
+    ),
+    Fault(
+        "stale hidden state", "layers/lstm.py", "return State(after, cell)", "return State(state.hidden, cell)", COURSES
+    ),
+    Fault("cell not reset", "layers/lstm.py", "np.where(back, initial.cell, now.cell)", "now.cell", COURSES),
+    Fault(
+        "lengths ignored", "layers/lstm.py", "if lengths is not None and (lengths <= step).any():", "if False:", COURSES
+    ),
+    Fault(
+        "backward unreversed", "layers/bidirectional.py", "ends - 1 - step, step)", "step, step + 0 * ends)", COURSES
+    ),
+    Fault(
+        "embedding of another word", "layers/embedding.py", "raws = table[tokens]", "raws = table[tokens - 1]", ENGINES
+    ),
+    Fault(
+        "codes floored",
+        "quantization/scales.py",
+        "np.rint((quotient - form.raw_min)",
+        "np.floor((quotient - form.raw_min)",
+        WEIGHTS,
+    ),
+    Fault("half of the scale", "network/bit_rnn.py", "SPREAD = 2.5", "SPREAD = 2.0", WEIGHTS),
+]

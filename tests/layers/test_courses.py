@@ -1,0 +1,99 @@
+"""The course of a run against the oracle's step in plain loops: states, lengths, resets, and the backward direction."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from fixedsim.layers.lstm import Lstm, State
+from fixedsim.layers.parts import Matrix
+from fixedsim.layers.recorder import Recorder
+from tests.layers.comparison import require_equal
+from tests.spec import oracle
+from tests.strategies import (
+    BidirectionalCase,
+    Integers,
+    LinearCase,
+    LstmCase,
+    bidirectional_cases,
+    linear_cases,
+    lstm_cases,
+)
+
+pytestmark = pytest.mark.kernels
+GROUP = "layers"
+Vector = list[int]
+
+
+def rows(matrix: Matrix) -> oracle.Rows:
+    """The matrix as the oracle takes it."""
+    constants = (matrix.product_shift, matrix.multiplier, matrix.shift)
+    return oracle.Rows(matrix.weight.tolist(), *(values.tolist() for values in constants))
+
+
+def sequence(
+    layer: Lstm, inputs: list[Vector], state: tuple[Vector, Vector] | None, resets: list[bool]
+) -> tuple[list[Vector], tuple[Vector, Vector]]:
+    """The hidden states of one sequence in the order of its steps, and the state after the last."""
+    path = layer.datapath
+    values = [raw * 2**shift for raw, shift in zip(layer.bias.raw.tolist(), layer.bias.shift.tolist(), strict=True)]
+    step = oracle.LstmOracle(rows(layer.input_matrix), rows(layer.recurrent_matrix), values, path).step
+    fresh = [path.initial_hidden] * layer.units, [path.initial_cell] * layer.units
+    hidden, cell = fresh if state is None else state
+    outputs = []
+    for vector, reset in zip(inputs, resets, strict=True):
+        hidden, cell = fresh if reset else (hidden, cell)
+        signals = step(vector, hidden, cell)
+        hidden, cell = signals["hidden"], signals["cell"]
+        outputs.append(hidden)
+    return outputs, (hidden, cell)
+
+
+def check(
+    layer: Lstm, case: LstmCase | BidirectionalCase, state: State | None, *, output: Integers, after: State, back: bool
+) -> None:
+    """Each sequence of a batch, in the order in which the direction reads it."""
+    steps, batch = case.inputs.shape[:2]
+    for n in range(batch):
+        length = steps if case.lengths is None else int(case.lengths[n])
+        order = list(range(length))[::-1] if back else list(range(length))
+        resets = [False if case.reset is None else bool(case.reset[t, n]) for t in order]
+        start = None if state is None else (state.hidden[n].tolist(), state.cell[n].tolist())
+        vectors = [case.inputs[t, n].tolist() for t in order]
+        wanted, last = sequence(layer, vectors, start, resets)
+        found = output[order, n] if order else output[:0, n]
+        require_equal(found, np.array(wanted, dtype=np.int64).reshape(found.shape), "hidden", GROUP)
+        assert (after.hidden[n].tolist(), after.cell[n].tolist()) == last
+        assert (output[length:, n] == layer.output_format.zero_point).all()
+
+
+@settings(max_examples=80)
+@given(lstm_cases())
+def test_lstm(case: LstmCase) -> None:
+    course: dict[str, Any] = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
+    output, after = case.layer.run(case.inputs, Recorder(), **course)
+    check(case.layer, case, case.state, output=output, after=after, back=False)
+
+
+@settings(max_examples=50)
+@given(bidirectional_cases())
+def test_bidirectional(case: BidirectionalCase) -> None:
+    course: dict[str, Any] = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
+    output, after = case.layer.run(case.inputs, Recorder(), **course)
+    units = case.layer.forward.units
+    halves = output[:, :, :units], output[:, :, units:]
+    for position, layer in enumerate((case.layer.forward, case.layer.backward)):
+        given_state = case.state[position]
+        check(layer, case, given_state, output=halves[position], after=after[position], back=position == 1)
+
+
+@settings(max_examples=80)
+@given(linear_cases())
+def test_linear(case: LinearCase) -> None:
+    layer = case.layer
+    values = [raw * 2**shift for raw, shift in zip(layer.bias.raw.tolist(), layer.bias.shift.tolist(), strict=True)]
+    output = layer.run(case.inputs, Recorder())
+    for t, n in np.ndindex(*case.inputs.shape[:2]):
+        signals = oracle.linear(case.inputs[t, n].tolist(), rows(layer.matrix), values, layer.datapath)
+        require_equal(output[t, n], np.array(signals["output"]), "output", GROUP)
