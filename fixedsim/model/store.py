@@ -245,6 +245,8 @@ class _Reader:
 
     def layer(self, entry: Mapping[str, Any]) -> Layer:
         name = entry["name"]
+        if not isinstance(name, str):
+            raise FileError(f"name of a layer must be a string, not {name!r}")
         match entry["kind"]:
             case "Embedding":
                 return Embedding.from_raws(
