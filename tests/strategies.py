@@ -1,11 +1,13 @@
-"""What Hypothesis draws for layers: datapaths that the kernels can carry out, and raws from integer generators of ours.
+"""Random layers that the kernels can carry out, from a generator of our own; Hypothesis draws the seed.
 
-A datapath is drawn field by field. Weights, inputs and states come from a seed, half of them at the ends of their
-format, so that roundings, saturations and whole accumulators really overflow.
+Half of the weights, inputs and states stand at the ends of their formats, so that roundings, saturations and whole
+accumulators really overflow. A Hypothesis draw for each field would run out of entropy half-way through an LSTM, and
+leave the rest of it at its simplest: layers whose hidden state never moves.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,6 +34,7 @@ from fixedsim.profiles.datapath import (
     PiecewiseLinear,
 )
 
+Drawn = TypeVar("Drawn")
 Integers = NDArray[np.int64]
 SEEDS = st.integers(0, (1 << 64) - 1)
 STAGE_BITS = 12  # of the casts inside a layer, where nothing else is asked for
@@ -57,6 +60,18 @@ class Words:
         """Integers of ``low .. high``, a range of less than 2**63."""
         places = self.words(int(np.prod(shape))) % np.uint64(high - low + 1)
         return low + places.astype(np.int64).reshape(shape)
+
+    def between(self, low: int, high: int) -> int:
+        """One integer of ``low .. high``, a range of at most 2**64."""
+        return low + int(self.words(1)[0]) % (high - low + 1)
+
+    def choice(self, items: Sequence[Drawn]) -> Drawn:
+        """One of the items."""
+        return items[self.between(0, len(items) - 1)]
+
+    def chance(self) -> bool:
+        """True half of the time."""
+        return self.between(0, 1) == 1
 
     def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Reals of ``low .. high``, multiples of ``(high - low) / 2**53``."""
@@ -123,20 +138,19 @@ class EmbeddingCase:
     tokens: Integers
 
 
-@st.composite
-def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False, zero_points: bool = False) -> Format:
+def drawn_format(words: Words, *, widest: int = 64, odd: bool = False, zero_points: bool = False) -> Format:
     """A format: full, narrow or of any range with zero, of odd raws or with a zero point where that is allowed."""
-    bits = draw(st.integers(1, widest))
+    bits = words.between(1, widest)
     kinds = ("signed", "unsigned", "narrow", "any", *(("odd",) if odd and bits <= 62 else ()))
-    kind = draw(st.sampled_from(kinds))
+    kind = words.choice(kinds)
     if kind == "odd":
         return Format.odd(bits)
     form = Format.integer(bits, signed=kind != "unsigned", narrow=kind == "narrow" and bits > 1)
     if kind == "any" and bits > 1:
-        form = Format(bits, draw(st.integers(form.raw_min, 0)), draw(st.integers(1, form.raw_max)))
+        form = Format(bits, words.between(form.raw_min, 0), words.between(1, form.raw_max))
     if not zero_points or bits == 64:
         return form
-    return replace(form, zero_point=draw(st.sampled_from((0, form.raw_min, form.raw_max, form.raw_min - 3, 1))))
+    return replace(form, zero_point=words.choice((0, form.raw_min, form.raw_max, form.raw_min - 3, 1)))
 
 
 def overflows(form: Format) -> list[Overflow]:
@@ -149,152 +163,185 @@ def overflows(form: Format) -> list[Overflow]:
     return allowed
 
 
-@st.composite
-def tables(draw: st.DrawFn) -> LookupTable:
+def drawn_table(words: Words) -> LookupTable:
     """A table, read at the nearest entry or on the line between two."""
-    form, interpolation = draw(formats(widest=20)), draw(st.sampled_from(list(Interpolation)))
+    form, interpolation = drawn_format(words, widest=20), words.choice(list(Interpolation))
     linear = interpolation is Interpolation.LINEAR
-    roundings = st.sampled_from(list(Rounding))
+    roundings = list(Rounding)
+    count = words.between(2 if linear else 1, 9)
     return LookupTable(
-        tuple(draw(st.lists(st.integers(form.raw_min, form.raw_max), min_size=2 if linear else 1, max_size=9))),
+        tuple(words.between(form.raw_min, form.raw_max) for _ in range(count)),
         form,
-        draw(st.integers(0 if linear else -3, 10)),
-        draw(st.integers(-6, 6)),
+        words.between(0 if linear else -3, 10),
+        words.between(-6, 6),
         interpolation,
-        draw(roundings),
-        draw(roundings),
+        words.choice(roundings),
+        words.choice(roundings),
     )
 
 
-@st.composite
-def lines(draw: st.DrawFn) -> PiecewiseLinear:
+def drawn_line(words: Words) -> PiecewiseLinear:
     """A piecewise linear function, with and without ends of its own."""
-    form = draw(formats(widest=20))
-    low, high = sorted(draw(st.tuples(*[st.integers(form.raw_min, form.raw_max)] * 2)))
-    lower, upper = draw(st.sampled_from([(None, None), (low, None), (None, high), (low, high)]))
-    slope, offset = draw(st.integers(-300, 300)), draw(st.integers(-300, 300))
-    return PiecewiseLinear(
-        form, slope, draw(st.integers(0, 12)), offset, lower, upper, draw(st.sampled_from(list(Rounding)))
-    )
+    form = drawn_format(words, widest=20)
+    low, high = sorted(words.between(form.raw_min, form.raw_max) for _ in range(2))
+    lower, upper = words.choice([(None, None), (low, None), (None, high), (low, high)])
+    slope, offset = words.between(-300, 300), words.between(-300, 300)
+    return PiecewiseLinear(form, slope, words.between(0, 12), offset, lower, upper, words.choice(list(Rounding)))
 
 
-def activations() -> st.SearchStrategy[LookupTable | PiecewiseLinear]:
+def drawn_activation(words: Words) -> LookupTable | PiecewiseLinear:
     """A table or a piecewise linear function."""
-    return tables() | lines()
+    return drawn_table(words) if words.between(0, 2) else drawn_line(words)
 
 
-@st.composite
-def narrowings(
-    draw: st.DrawFn, form: Format | None = None, *, shifts: tuple[int, int] = (-2, 6), odd: bool = False
+def drawn_narrowing(
+    words: Words,
+    form: Format | None = None,
+    *,
+    incoming: int | None = None,
+    shifts: tuple[int, int] = (-2, 6),
+    odd: bool = False,
 ) -> Narrowing:
-    """A narrowing inside a layer: few bits and few shifts, so that every rounding and overflow happens."""
-    form = draw(formats(widest=STAGE_BITS, odd=odd)) if form is None else form
-    rounding, overflow = draw(st.sampled_from(list(Rounding))), draw(st.sampled_from(overflows(form)))
-    return Narrowing(form, rounding, overflow, draw(st.integers(*shifts)))
+    """A narrowing inside a layer: few bits and few shifts, so that every rounding and overflow happens.
+
+    Where the width of what comes in is given, the shift is near the one that brings it to the format's width.
+    """
+    form = drawn_format(words, widest=STAGE_BITS, odd=odd) if form is None else form
+    rounding, overflow = words.choice(list(Rounding)), words.choice(overflows(form))
+    if incoming is not None:
+        shifts = max(incoming - form.bits - 3, -8), max(incoming - form.bits + 1, -6)
+    return Narrowing(form, rounding, overflow, words.between(*shifts))
 
 
-def activation_formats() -> st.SearchStrategy[Format]:
-    """Formats of what travels between layers: any zero point."""
-    return formats(widest=STAGE_BITS, zero_points=True)
+def drawn_activation_format(words: Words) -> Format:
+    """A format of what travels between layers: any zero point."""
+    return drawn_format(words, widest=STAGE_BITS, zero_points=True)
 
 
-def outputs() -> st.SearchStrategy[Narrowing]:
-    """Narrowings to what travels between layers."""
-    return activation_formats().flatmap(narrowings)
+def drawn_output(words: Words, incoming: int) -> Narrowing:
+    """A narrowing to what travels between layers."""
+    return drawn_narrowing(words, drawn_activation_format(words), incoming=incoming)
 
 
-@st.composite
-def requantizations(draw: st.DrawFn, form: Format | None = None) -> Narrowing:
+def drawn_requantization(words: Words, form: Format | None = None, *, incoming: int = 14) -> Narrowing:
     """A narrowing of sums: single or doubling, by a shift alone or by a multiplier of up to 32 bits."""
-    plain = draw(narrowings(form))
-    if draw(st.booleans()):
+    plain = drawn_narrowing(words, form, incoming=incoming)
+    if words.chance():
         return plain
-    multiplier = draw(st.sampled_from([1 << 30, (1 << 31) - 1, (1 << 32) - 1]) | st.integers(1, (1 << 32) - 1))
+    multiplier = words.choice([1 << 30, (1 << 31) - 1, (1 << 32) - 1, words.between(1, (1 << 32) - 1)])
     return replace(
         plain,
         multiplier=multiplier,
         shift=min(plain.shift + multiplier.bit_length(), 62),
-        form=draw(st.sampled_from(list(Form))),
+        form=words.choice(list(Form)),
     )
 
 
-@st.composite
-def accumulators(draw: st.DrawFn, scope: Scope = ANY) -> Accumulator:
+def drawn_accumulator(words: Words, scope: Scope = ANY) -> Accumulator:
     """An accumulator with exact products, with lossless ones at a finer scale, or with lossy ones."""
-    kind = draw(st.sampled_from(("exact", "guard", "lossy"))) if scope.narrowed_products else "exact"
+    kind = words.choice(("exact", "guard", "lossy")) if scope.narrowed_products else "exact"
     product = None
     if kind == "guard":
-        product = Narrowing(Format.integer(draw(st.sampled_from((40, 62)))), shift=draw(st.integers(-8, 0)))
+        product = Narrowing(Format.integer(words.choice((40, 62))), shift=words.between(-8, 0))
     elif kind == "lossy":
-        product = draw(narrowings(shifts=(-2, 8), odd=True))
+        product = drawn_narrowing(words, shifts=(-2, 8), odd=True)
     return Accumulator(
-        draw(st.integers(*scope.accumulator_bits)),
-        draw(st.sampled_from(list(Overflow))),
-        draw(st.sampled_from(list(Check))),
+        words.between(*scope.accumulator_bits),
+        words.choice(list(Overflow)),
+        words.choice(list(Check)),
         product,
     )
 
 
-@st.composite
-def operands(draw: st.DrawFn, scope: Scope, *, odd: bool = False) -> Format:
+def drawn_operands(words: Words, scope: Scope, *, odd: bool = False) -> Format:
     """The format of inputs, with any zero point, or of weights, where ``odd``, at a width of the scope."""
-    bits = draw(st.integers(*scope.operand_bits))
-    kind = draw(st.sampled_from(("signed", "unsigned", "narrow", "odd") if odd else ("signed", "unsigned", "narrow")))
+    bits = words.between(*scope.operand_bits)
+    kind = words.choice(("signed", "unsigned", "narrow", "odd") if odd else ("signed", "unsigned", "narrow"))
     if kind == "odd":
         return Format.odd(bits)
     form = Format.integer(bits, signed=kind != "unsigned", narrow=kind == "narrow" and bits > 1)
     if odd:
         return form
     corners = (0, 0, form.raw_min, form.raw_max, form.raw_min - 3, form.raw_max + 3)
-    return replace(form, zero_point=draw(st.sampled_from(corners)))
+    return replace(form, zero_point=words.choice(corners))
 
 
-@st.composite
-def linear_datapaths(draw: st.DrawFn, scope: Scope = ANY) -> LinearDatapath:
+def sum_bits(scope: Scope, accumulator: Accumulator, weight: Format, given: Format) -> int:
+    """About how wide the sums of a few products are."""
+    return min(accumulator.bits, weight.bits + given.bits + 1, max(scope.accumulator_bits))
+
+
+def drawn_linear_datapath(words: Words, scope: Scope = ANY) -> LinearDatapath:
     """A fully connected layer's datapath."""
+    given, weight, accumulator = (
+        drawn_operands(words, scope),
+        drawn_operands(words, scope, odd=True),
+        drawn_accumulator(words, scope),
+    )
+    total = drawn_requantization(words, incoming=sum_bits(scope, accumulator, weight, given))
+    activation = drawn_activation(words)
     return LinearDatapath(
-        input=draw(operands(scope)),
-        weight=draw(operands(scope, odd=True)),
+        input=given,
+        weight=weight,
         bias=Format.integer(STAGE_BITS),
-        accumulator=draw(accumulators(scope)),
-        bias_stage=draw(st.sampled_from(list(BiasStage))),
-        sum=draw(requantizations()),
-        preactivation=draw(narrowings()),
-        activation=draw(activations()),
-        output=draw(outputs()),
+        accumulator=accumulator,
+        bias_stage=words.choice(list(BiasStage)),
+        sum=total,
+        preactivation=drawn_narrowing(words, incoming=total.format.bits),
+        activation=activation,
+        output=drawn_output(words, activation.format.bits),
     )
 
 
-@st.composite
-def gate_datapaths(draw: st.DrawFn) -> GateDatapath:
-    """One gate's datapath."""
-    sums = draw(requantizations()), draw(requantizations())
-    return GateDatapath(*sums, draw(narrowings()), draw(activations()), draw(narrowings()))
+def drawn_gate(words: Words, incoming: int = 14) -> GateDatapath:
+    """One gate's datapath, whose accumulators hold about ``incoming`` bits."""
+    first, second = drawn_requantization(words, incoming=incoming), drawn_requantization(words, incoming=incoming)
+    preactivation = drawn_narrowing(words, incoming=max(first.format.bits, second.format.bits))
+    activation = drawn_activation(words)
+    return GateDatapath(
+        first, second, preactivation, activation, drawn_narrowing(words, incoming=activation.format.bits)
+    )
 
 
-@st.composite
-def lstm_datapaths(draw: st.DrawFn, scope: Scope = ANY, *, hidden: Format | None = None) -> LstmDatapath:
+def drawn_lstm_datapath(words: Words, scope: Scope = ANY, *, hidden: Format | None = None) -> LstmDatapath:
     """An LSTM's datapath, every narrowing of its own; ``hidden`` fixes the format of its hidden state."""
-    gates = draw(gate_datapaths()), draw(gate_datapaths()), draw(gate_datapaths()), draw(gate_datapaths())
-    cell, last = draw(narrowings()), draw(outputs() if hidden is None else narrowings(hidden))
+    given, weight, accumulator = (
+        drawn_operands(words, scope),
+        drawn_operands(words, scope, odd=True),
+        drawn_accumulator(words, scope),
+    )
+    incoming = sum_bits(scope, accumulator, weight, given)
+    first, second, third, fourth = (drawn_gate(words, incoming) for _ in range(4))
+    gates = first, second, third, fourth
+    bits = [choices.output.format.bits for choices in gates]
+    cell_form = drawn_format(words, widest=STAGE_BITS)
+    kept, added = (
+        drawn_narrowing(words, incoming=bits[1] + cell_form.bits),
+        drawn_narrowing(words, incoming=bits[0] + bits[2]),
+    )
+    cell = drawn_narrowing(words, cell_form, incoming=max(kept.format.bits, added.format.bits))
+    function = drawn_activation(words)
+    activated = drawn_narrowing(words, incoming=function.format.bits)
+    width = bits[3] + activated.format.bits
+    last = drawn_output(words, width) if hidden is None else drawn_narrowing(words, hidden, incoming=width)
     return LstmDatapath(
-        input=draw(operands(scope)),
-        weight=draw(operands(scope, odd=True)),
-        recurrent_weight=draw(operands(scope, odd=True)),
+        input=given,
+        weight=weight,
+        recurrent_weight=drawn_operands(words, scope, odd=True),
         bias=Format.integer(STAGE_BITS),
-        accumulator=draw(accumulators(scope)),
-        joint=draw(st.booleans()),
-        bias_stage=draw(st.sampled_from(list(BiasStage))),
+        accumulator=accumulator,
+        joint=words.chance(),
+        bias_stage=words.choice(list(BiasStage)),
         gates=gates,
-        forget_product=draw(narrowings()),
-        input_product=draw(narrowings()),
+        forget_product=kept,
+        input_product=added,
         cell=cell,
-        cell_input=draw(narrowings()),
-        cell_activation=draw(activations()),
-        cell_output=draw(narrowings()),
+        cell_input=drawn_narrowing(words, incoming=cell_form.bits),
+        cell_activation=function,
+        cell_output=activated,
         hidden=last,
-        initial_hidden=draw(st.sampled_from((last.format.raw_min, last.format.raw_max))),
-        initial_cell=draw(st.sampled_from((cell.format.raw_min, cell.format.raw_max))),
+        initial_hidden=words.choice((last.format.raw_min, last.format.raw_max)),
+        initial_cell=words.choice((cell.format.raw_min, cell.format.raw_max)),
     )
 
 
@@ -323,12 +370,11 @@ def biases(words: Words, datapath: LinearDatapath | LstmDatapath, rows: int) -> 
     return np.clip(raw, -half, half - 1), shift
 
 
-@st.composite
-def linear_cases(draw: st.DrawFn, scope: Scope = ANY) -> LinearCase:
+def drawn_linear_case(words: Words, scope: Scope = ANY) -> LinearCase:
     """A fully connected layer with weights, row constants, biases and inputs."""
-    datapath, words = draw(linear_datapaths(scope)), Words(draw(SEEDS))
-    rows, inputs = draw(st.integers(1, 5)), draw(st.integers(0, 9))
-    steps, batch = draw(st.sampled_from(((1, 1), (2, 2), (3, 2), (0, 1), (4, 3))))
+    datapath = drawn_linear_datapath(words, scope)
+    rows, inputs = words.between(1, 5), words.between(0, 9)
+    steps, batch = words.choice(((1, 1), (2, 2), (3, 2), (0, 1), (4, 3)))
     bias, bias_shift = biases(words, datapath, rows)
     layer = Linear.from_raws(
         "fc",
@@ -364,52 +410,46 @@ def lstm_state(layer: Lstm, words: Words, batch: int) -> State:
     return State(words.raws(layer.datapath.hidden.format, shape), words.raws(layer.datapath.cell.format, shape))
 
 
-def course(draw: st.DrawFn, words: Words, steps: int, batch: int) -> tuple[Integers | None, NDArray[np.bool_] | None]:
+def course(words: Words, steps: int, batch: int) -> tuple[Integers | None, NDArray[np.bool_] | None]:
     """Lengths and resets, or none of them."""
-    lengths = words.integers(0, steps, (batch,)) if draw(st.booleans()) else None
-    reset = words.integers(0, 2, (steps, batch)) == 0 if draw(st.booleans()) else None
+    lengths = words.integers(0, steps, (batch,)) if words.chance() else None
+    reset = words.integers(0, 2, (steps, batch)) == 0 if words.chance() else None
     return lengths, reset
 
 
-@st.composite
-def lstm_cases(draw: st.DrawFn, scope: Scope = ANY) -> LstmCase:
+def drawn_lstm_case(words: Words, scope: Scope = ANY) -> LstmCase:
     """An LSTM with inputs, and with or without a state of its own, lengths and resets."""
-    datapath, words = draw(lstm_datapaths(scope)), Words(draw(SEEDS))
-    units, inputs = draw(st.integers(1, 3)), draw(st.integers(0, 5))
-    steps, batch = draw(st.sampled_from(((1, 1), (3, 2), (4, 1), (2, 6), (0, 2))))
+    datapath = drawn_lstm_datapath(words, scope)
+    units, inputs = words.between(1, 3), words.between(0, 5)
+    steps, batch = words.choice(((1, 1), (3, 2), (4, 1), (2, 6), (0, 2)))
     layer = lstm_layer("lstm", datapath, words, units=units, inputs=inputs, ends=scope.ends)
-    state = lstm_state(layer, words, batch) if draw(st.booleans()) else None
-    lengths, reset = course(draw, words, steps, batch)
+    state = lstm_state(layer, words, batch) if words.chance() else None
+    lengths, reset = course(words, steps, batch)
     raws = words.raws(datapath.input, (steps, batch, inputs), ends=scope.ends)
     return LstmCase(layer, raws, state, lengths, reset)
 
 
-@st.composite
-def bidirectional_cases(draw: st.DrawFn) -> BidirectionalCase:
+def drawn_bidirectional_case(words: Words) -> BidirectionalCase:
     """Two LSTMs of datapaths of their own that share the formats of inputs and hidden states."""
-    words, units, inputs = Words(draw(SEEDS)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
-    ahead = draw(lstm_datapaths())
-    back = replace(draw(lstm_datapaths(hidden=ahead.hidden.format)), input=ahead.input)
+    units, inputs = words.between(1, 2), words.between(1, 3)
+    ahead = drawn_lstm_datapath(words)
+    back = replace(drawn_lstm_datapath(words, hidden=ahead.hidden.format), input=ahead.input)
     pair = [
         lstm_layer(f"lstm.{name}", datapath, words, units=units, inputs=inputs)
         for name, datapath in (("forward", ahead), ("backward", back))
     ]
-    steps, batch = draw(st.sampled_from(((1, 1), (4, 2), (3, 5))))
-    given = [lstm_state(layer, words, batch) if draw(st.booleans()) else None for layer in pair]
-    lengths, reset = course(draw, words, steps, batch)
+    steps, batch = words.choice(((1, 1), (4, 2), (3, 5)))
+    given = [lstm_state(layer, words, batch) if words.chance() else None for layer in pair]
+    lengths, reset = course(words, steps, batch)
     raws = words.raws(ahead.input, (steps, batch, inputs))
     return BidirectionalCase(Bidirectional("lstm", *pair), raws, (given[0], given[1]), lengths, reset)
 
 
-@st.composite
-def embedding_cases(draw: st.DrawFn) -> EmbeddingCase:
+def drawn_embedding_case(words: Words) -> EmbeddingCase:
     """An embedding with constants for each entry, and tokens."""
-    table, output, words = (
-        draw(formats(widest=10, odd=True)),
-        draw(requantizations(draw(activation_formats()))),
-        Words(draw(SEEDS)),
-    )
-    vocabulary, features = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    table = drawn_format(words, widest=10, odd=True)
+    output = drawn_requantization(words, drawn_activation_format(words), incoming=table.bits)
+    vocabulary, features = words.between(1, 6), words.between(1, 5)
     constants = row_constants(words, output, Accumulator(), vocabulary)
     layer = Embedding.from_raws(
         "embedding",
@@ -419,3 +459,58 @@ def embedding_cases(draw: st.DrawFn) -> EmbeddingCase:
         shift=constants["shift"],
     )
     return EmbeddingCase(layer, words.integers(0, vocabulary - 1, (4, 3)))
+
+
+def strategy(make: Callable[..., Drawn], *given: Any, **choices: Any) -> st.SearchStrategy[Drawn]:
+    """What ``make`` draws from words of its own for each seed."""
+    return SEEDS.map(lambda seed: make(Words(seed), *given, **choices))
+
+
+def formats(**choices: Any) -> st.SearchStrategy[Format]:
+    """See :func:`drawn_format`."""
+    return strategy(drawn_format, **choices)
+
+
+def narrowings(form: Format | None = None, **choices: Any) -> st.SearchStrategy[Narrowing]:
+    """See :func:`drawn_narrowing`."""
+    return strategy(drawn_narrowing, form, **choices)
+
+
+def accumulators(scope: Scope = ANY) -> st.SearchStrategy[Accumulator]:
+    """See :func:`drawn_accumulator`."""
+    return strategy(drawn_accumulator, scope)
+
+
+def activations() -> st.SearchStrategy[LookupTable | PiecewiseLinear]:
+    """See :func:`drawn_activation`."""
+    return strategy(drawn_activation)
+
+
+def lstm_datapaths(scope: Scope = ANY) -> st.SearchStrategy[LstmDatapath]:
+    """See :func:`drawn_lstm_datapath`."""
+    return strategy(drawn_lstm_datapath, scope)
+
+
+def linear_datapaths(scope: Scope = ANY) -> st.SearchStrategy[LinearDatapath]:
+    """See :func:`drawn_linear_datapath`."""
+    return strategy(drawn_linear_datapath, scope)
+
+
+def linear_cases(scope: Scope = ANY) -> st.SearchStrategy[LinearCase]:
+    """See :func:`drawn_linear_case`."""
+    return strategy(drawn_linear_case, scope)
+
+
+def lstm_cases(scope: Scope = ANY) -> st.SearchStrategy[LstmCase]:
+    """See :func:`drawn_lstm_case`."""
+    return strategy(drawn_lstm_case, scope)
+
+
+def bidirectional_cases() -> st.SearchStrategy[BidirectionalCase]:
+    """See :func:`drawn_bidirectional_case`."""
+    return strategy(drawn_bidirectional_case)
+
+
+def embedding_cases() -> st.SearchStrategy[EmbeddingCase]:
+    """See :func:`drawn_embedding_case`."""
+    return strategy(drawn_embedding_case)
