@@ -15,7 +15,7 @@ from fixedsim.network import Network
 from fixedsim.quantization import quantize
 
 UNKNOWN = "\ufffd"  # what characters outside the vocabulary are read as
-CHECKED_TOKENS = 4  # run through the scalar specification too, which is slow
+CHECKED_TOKENS = 2  # run through the scalar specification too, which is slow
 PLOT = "demo.png"
 _FLOAT_BITS = 32
 _WIDTHS = ((16, 16), (8, 8), (6, 8), (5, 8), (4, 8), (8, 4), (4, 4), (3, 8), (2, 8))

@@ -1,0 +1,1 @@
+"""Sweeps, the demo and storage: what people do with many models."""
