@@ -122,8 +122,8 @@ class Model:
             engine=engine,
             wanted=matching(trace, list(self.signals), "trace pattern"),
             state=state or {},
-            lengths=None if lengths is None else np.asarray(lengths, dtype=np.int64),
             valid=valid_steps(lengths, steps, batch),
+            lengths=None if lengths is None else np.asarray(lengths, dtype=np.int64),
             reset=checked_reset(reset, steps, batch),
             threads=threads,
         )

@@ -31,7 +31,9 @@ class RunResult:
     ``raw`` is ``(T, N, features)`` (without the axes that the inputs lacked), or None where the last layer is float64;
     ``real`` is what it means. ``state`` maps each LSTM (each direction of a bidirectional one) to raws ``(h, c)``,
     ``(N, units)`` each. ``trace`` maps signal names to raws ``(T, N, units)``; ``overflows`` maps casts to how many of
-    their values overflowed.
+    their values overflowed, steps past a sequence's end included (empty for the scalar specification, which counts
+    none). An accumulator that is proven never to overflow counts none; one that wraps and whose products are exact
+    counts sums that end outside its range, any other each addition.
     """
 
     raw: NDArray[np.int64] | None

@@ -102,6 +102,10 @@ FAULTS = [
         "self.total.within(self.accumulator.format, ",
         BOUNDS,
     ),
+    Fault("first matrix forgotten", "execution.py", "return before and self.prefixes", "return self.prefixes", BOUNDS),
+    Fault(
+        "symmetric as saturate", "execution.py", "if symmetric else form.raw_min", "if False else form.raw_min", ENGINES
+    ),
     Fault(
         "float32 beyond its mantissa", "execution.py", "_EXACT_FLOAT32 = 1 << 24", "_EXACT_FLOAT32 = 1 << 50", ENGINES
     ),

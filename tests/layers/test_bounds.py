@@ -127,7 +127,7 @@ def test_a_joint_accumulator_is_proven_only_with_its_first_part() -> None:
     assert Products(weight, shift, accumulator, inputs=Range(0, 0), start=first.total).proven
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(lstm_datapaths(), st.integers(0, 1 << 62))
 def test_joint_accumulators_of_positive_inputs(datapath: LstmDatapath, seed: int) -> None:
     """Inputs that are never zero keep every prefix away from zero, where saturation moves the later ones."""

@@ -103,7 +103,7 @@ def test_linear(scope: Scope) -> None:
     check()
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(lstm_cases(Scope((2, 8), (4, 20))), st.booleans())
 def test_lstm(case: LstmCase, state: bool) -> None:
     """A joint accumulator counts each addition of both its matrices where one of them goes step by step."""

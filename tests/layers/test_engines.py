@@ -75,7 +75,7 @@ def check_lstm(case: LstmCase) -> tuple[Products, Products]:
 def test_linear(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=150)
+    @settings(max_examples=200)
     @given(linear_cases(REACHED_BY[wanted]))
     def check(case: LinearCase) -> None:
         reached[check_linear(case).kernel] += 1
@@ -88,7 +88,7 @@ def test_linear(wanted: ProductKernel) -> None:
 def test_lstm(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=60)
+    @settings(max_examples=100)
     @given(lstm_cases(REACHED_BY[wanted]))
     def check(case: LstmCase) -> None:
         reached.update(products.kernel for products in check_lstm(case))
@@ -97,19 +97,19 @@ def test_lstm(wanted: ProductKernel) -> None:
     assert reached[wanted] >= 10, reached
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(linear_cases(ENDS))
 def test_linear_with_everything_at_its_ends(case: LinearCase) -> None:
     check_linear(case)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(lstm_cases(ENDS))
 def test_lstm_with_everything_at_its_ends(case: LstmCase) -> None:
     check_lstm(case)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(bidirectional_cases())
 def test_bidirectional(case: BidirectionalCase) -> None:
     course = {"state": case.state, "lengths": case.lengths, "reset": case.reset}

@@ -32,8 +32,8 @@ def corners(highest: int) -> list[int]:
 
 
 @st.composite
-def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False) -> Format:
-    """A format: full or narrow, signed or not, of step 2 where ``odd`` allows it, with a zero point or without."""
+def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False, zero_points: bool = True) -> Format:
+    """A format: full or narrow, signed or not, of step 2 where ``odd`` allows it, often with a zero point if it may."""
     bits = draw(st.integers(1, widest))
     if odd and bits < 63 and draw(st.booleans()):
         return Format.odd(bits)
@@ -42,6 +42,8 @@ def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False) -> Format:
         low = draw(st.integers(full.raw_min, full.raw_max - 1))
         high = draw(st.integers(max(low + 1, 0), full.raw_max))  # what is signed reaches zero
         full = Format(bits, low, high)
+    if not zero_points:
+        return full
     outside = [full.raw_min - 3, full.raw_max + 3] if bits < 63 else []
     zero_point = draw(st.sampled_from([0, 0, *outside]) | st.integers(full.raw_min, min(full.raw_max, (1 << 63) - 1)))
     return replace(full, zero_point=zero_point)
@@ -89,9 +91,9 @@ def accumulators(draw: st.DrawFn, *, widest: int = 64) -> Accumulator:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> LookupTable:
+def tables(draw: st.DrawFn, *, zero_points: bool = True) -> LookupTable:
     """A table of either interpolation with values of any format of step 1."""
-    form = draw(formats(widest=20))
+    form = draw(formats(widest=20, zero_points=zero_points))
     interpolation = draw(st.sampled_from(list(Interpolation)))
     linear = interpolation is Interpolation.LINEAR
     values = draw(st.lists(st.integers(form.raw_min, form.raw_max), min_size=2 if linear else 1, max_size=9))
@@ -107,9 +109,9 @@ def tables(draw: st.DrawFn) -> LookupTable:
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> PiecewiseLinear:
+def lines(draw: st.DrawFn, *, zero_points: bool = True) -> PiecewiseLinear:
     """A piecewise linear function, with and without its own ends."""
-    form = draw(formats(widest=20))
+    form = draw(formats(widest=20, zero_points=zero_points))
     ends = sorted(draw(st.tuples(*[st.integers(form.raw_min, form.raw_max)] * 2)))
     lower, upper = draw(st.sampled_from([(None, None), (ends[0], None), (None, ends[1]), (ends[0], ends[1])]))
     return PiecewiseLinear(
@@ -123,15 +125,17 @@ def lines(draw: st.DrawFn) -> PiecewiseLinear:
     )
 
 
-def activations() -> st.SearchStrategy[LookupTable | PiecewiseLinear]:
+def activations(*, zero_points: bool = True) -> st.SearchStrategy[LookupTable | PiecewiseLinear]:
     """A table or a piecewise linear function."""
-    return tables() | lines()
+    return tables(zero_points=zero_points) | lines(zero_points=zero_points)
 
 
-def small(form: Format | None = None) -> st.SearchStrategy[Narrowing]:
-    """A narrowing as it stands inside a layer: few bits, so that roundings and overflows all happen."""
-    chosen = st.just(form) if form is not None else formats(widest=12)
-    return chosen.flatmap(
+def small(*, zero_points: bool = False) -> st.SearchStrategy[Narrowing]:
+    """A narrowing as it stands inside a layer: few bits, so that roundings and overflows all happen.
+
+    What leaves a layer may have a zero point; inside none is allowed.
+    """
+    return formats(widest=12, zero_points=zero_points).flatmap(
         lambda target: st.builds(
             Narrowing,
             st.just(target),
@@ -147,21 +151,22 @@ def linear_datapaths(draw: st.DrawFn) -> LinearDatapath:
     """A fully connected layer's datapath."""
     return LinearDatapath(
         input=draw(formats(widest=8)),
-        weight=draw(formats(widest=8, odd=True)),
+        weight=draw(formats(widest=8, odd=True, zero_points=False)),
         bias=Format.integer(12),
         accumulator=draw(accumulators(widest=24)),
         bias_stage=draw(st.sampled_from(list(BiasStage))),
         sum=draw(small()),
         preactivation=draw(small()),
-        activation=draw(activations()),
-        output=draw(small()),
+        activation=draw(activations(zero_points=False)),
+        output=draw(small(zero_points=True)),
     )
 
 
 @st.composite
 def gate_datapaths(draw: st.DrawFn) -> GateDatapath:
     """One gate's datapath."""
-    return GateDatapath(draw(small()), draw(small()), draw(small()), draw(activations()), draw(small()))
+    sums = draw(small()), draw(small())
+    return GateDatapath(*sums, draw(small()), draw(activations(zero_points=False)), draw(small()))
 
 
 @st.composite
@@ -169,8 +174,8 @@ def lstm_datapaths(draw: st.DrawFn) -> LstmDatapath:
     """An LSTM's datapath, every narrowing of its own."""
     return LstmDatapath(
         input=draw(formats(widest=8)),
-        weight=draw(formats(widest=8, odd=True)),
-        recurrent_weight=draw(formats(widest=8, odd=True)),
+        weight=draw(formats(widest=8, odd=True, zero_points=False)),
+        recurrent_weight=draw(formats(widest=8, odd=True, zero_points=False)),
         bias=Format.integer(12),
         accumulator=draw(accumulators(widest=24)),
         joint=draw(st.booleans()),
@@ -180,9 +185,9 @@ def lstm_datapaths(draw: st.DrawFn) -> LstmDatapath:
         input_product=draw(small()),
         cell=draw(small()),
         cell_input=draw(small()),
-        cell_activation=draw(activations()),
+        cell_activation=draw(activations(zero_points=False)),
         cell_output=draw(small()),
-        hidden=draw(small()),
+        hidden=draw(small(zero_points=True)),
     )
 
 

@@ -1,0 +1,123 @@
+"""Integer layers with weights, constants of their rows and biases."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from fixedsim.layers.bidirectional import Bidirectional
+from fixedsim.layers.embedding import Embedding
+from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm import Lstm
+from fixedsim.profiles.datapath import (
+    MAX_SHIFT,
+    Accumulator,
+    EmbeddingDatapath,
+    LinearDatapath,
+    LstmDatapath,
+    Narrowing,
+)
+from fixedsim.testing.cast import requantizations
+from fixedsim.testing.datapath import (
+    ANY,
+    Scope,
+    activation_formats,
+    keeps_products,
+    linear_datapaths,
+    lstm_datapaths,
+)
+from fixedsim.testing.format import formats
+from fixedsim.testing.value import integers, raws
+
+_WIDEST_BIAS_HALF = 40
+LINEAR_WIDTHS = st.sampled_from((*range(1, 10), 0))
+LSTM_WIDTHS = st.sampled_from((*range(1, 6), 0))
+
+
+@st.composite
+def row_constants(draw: st.DrawFn, requantize: Narrowing, accumulator: Accumulator, rows: int) -> dict[str, Any]:
+    """Constants for each row, near those of the datapath's narrowings, or none of them."""
+    if not draw(st.booleans()):
+        return {}
+    own = 0 if accumulator.product is None else accumulator.product.shift
+    high = min(own + 2, 0) if keeps_products(accumulator) else own + 2
+    multiplier = requantize.multiplier
+    return {
+        "product_shift": draw(integers(own - 2, high, rows)),
+        "multiplier": draw(integers(max(1, multiplier // 2), multiplier, rows)),
+        "shift": draw(integers(requantize.shift, min(requantize.shift + 4, MAX_SHIFT), rows)),
+    }
+
+
+@st.composite
+def biases(draw: st.DrawFn, datapath: LinearDatapath | LstmDatapath, rows: int) -> tuple[Any, Any]:
+    """Stored biases and their shifts, such that every accumulator can hold its own."""
+    room = datapath.accumulator.bits - 1
+    shift = draw(integers(0, min(3, room), rows))
+    half = np.int64(1) << min(room, _WIDEST_BIAS_HALF) >> shift
+    return np.clip(draw(raws(datapath.bias, rows)), -half, half - 1), shift
+
+
+@st.composite
+def linear_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "fc") -> Linear:
+    """A fully connected layer of up to 5 outputs and 9 inputs (none too); every cast of its datapath is drawn.
+
+    Shrinks to one output, formats of one bit, no shift, no zero point, weights and biases of 0.
+    """
+    datapath = draw(linear_datapaths(scope))
+    rows, width = draw(st.integers(1, 5)), draw(LINEAR_WIDTHS)
+    bias, bias_shift = draw(biases(datapath, rows))
+    constants = draw(row_constants(datapath.sum, datapath.accumulator, rows))
+    weight = draw(raws(datapath.weight, (rows, width), ends=scope.ends))
+    return Linear.from_raws(name, weight, bias, datapath, bias_shift=bias_shift, **constants)
+
+
+@st.composite
+def lstm_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "lstm") -> Lstm:
+    """An LSTM of up to 3 units and 5 inputs (none too); every cast of its datapath is drawn.
+
+    Joint and separate accumulators, biases at every stage, initial states at either end of their formats. Shrinks to
+    one unit, formats of one bit, no shift, no zero point, weights and biases of 0.
+    """
+    datapath = draw(lstm_datapaths(scope))
+    return draw(_lstms(name, datapath, units=draw(st.integers(1, 3)), width=draw(LSTM_WIDTHS), ends=scope.ends))
+
+
+@st.composite
+def _lstms(draw: st.DrawFn, name: str, datapath: LstmDatapath, *, units: int, width: int, ends: bool) -> Lstm:
+    rows, gate = 4 * units, datapath.gates[0]
+    bias, bias_shift = draw(biases(datapath, rows))
+    return Lstm.from_raws(
+        name,
+        draw(raws(datapath.weight, (rows, width), ends=ends)),
+        draw(raws(datapath.recurrent_weight, (rows, units), ends=ends)),
+        bias,
+        datapath,
+        input_constants=draw(row_constants(gate.input_sum, datapath.accumulator, rows)),
+        recurrent_constants=draw(row_constants(gate.recurrent_sum, datapath.accumulator, rows)),
+        bias_shift=bias_shift,
+    )
+
+
+@st.composite
+def bidirectional_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "lstm") -> Bidirectional:
+    """Two LSTMs of up to 2 units and 3 inputs, of datapaths of their own that share formats of inputs and outputs."""
+    units, width = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    ahead = draw(lstm_datapaths(scope))
+    back = replace(draw(lstm_datapaths(scope, hidden=ahead.hidden.format)), input=ahead.input)
+    forward = draw(_lstms(f"{name}.forward", ahead, units=units, width=width, ends=scope.ends))
+    backward = draw(_lstms(f"{name}.backward", back, units=units, width=width, ends=scope.ends))
+    return Bidirectional(name, forward, backward)
+
+
+@st.composite
+def embedding_layers(draw: st.DrawFn, *, name: str = "embedding") -> Embedding:
+    """An embedding of up to 6 tokens and 5 features, with or without constants for each entry."""
+    table = draw(formats(widest=10, odd=True))
+    output = draw(activation_formats().flatmap(requantizations))
+    vocabulary, features = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    constants = draw(row_constants(output, Accumulator(), vocabulary))
+    constants.pop("product_shift", None)
+    entries = draw(raws(table, (vocabulary, features)))
+    return Embedding.from_raws(name, entries, EmbeddingDatapath(table, output), **constants)

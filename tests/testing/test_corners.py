@@ -1,0 +1,166 @@
+"""What 500 draws reach: ties of both signs, both ends, every rounding and overflow, and accumulators at their extremes."""
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixedsim.casts import Overflow, Rounding
+from fixedsim.formats import Format
+from fixedsim.profiles.datapath import Narrowing
+from fixedsim.testing import casts, formats, inputs, linear_layers, lstm_layers, narrowings, profiles, raws, real_values
+from fixedsim.testing import states as drawn_states
+from fixedsim.testing.value import near_powers, nearest_first
+
+Drawn = TypeVar("Drawn")
+DRAWS = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def tally(strategy: st.SearchStrategy[Drawn], of: Callable[[Drawn], Any], draws: int = 500) -> Counter[str]:
+    """How many of the draws have each of the marks that ``of`` gives."""
+    found: Counter[str] = Counter()
+
+    @settings(DRAWS, max_examples=draws)
+    @given(strategy)
+    def each(drawn: Drawn) -> None:
+        found.update(set(of(drawn)))
+
+    each()
+    return found
+
+
+def marks(value: Fraction, form: Format) -> set[str]:
+    """Where a real in raw units stands in a format: on a tie, beyond an end, on an end."""
+    place = (value - form.raw_min) / form.raw_step
+    sign = "negative" if value < 0 else "positive"
+    found = {f"{sign} tie"} if place.denominator == 2 else set()
+    found |= {"low"} if value < form.raw_min else {"lowest"} if value == form.raw_min else set()
+    return found | ({"high"} if value > form.raw_max else {"highest"} if value == form.raw_max else set())
+
+
+CORNERS = {"negative tie", "positive tie", "low", "high", "lowest", "highest"}
+
+
+@pytest.mark.parametrize(
+    "form", [Format.integer(2), Format.parse("s4.11"), Format.odd(4), Format.affine(8, Fraction(1, 8), 5)]
+)
+def test_reals(form: Format) -> None:
+    found = tally(real_values(form), lambda real: marks(Fraction(real) / form.scale + form.zero_point, form))
+    assert all(found[corner] >= 10 for corner in CORNERS), found
+
+
+def test_reals_beside_a_tie() -> None:
+    form = Format.parse("s4.11")
+    found = tally(real_values(form), lambda real: {str(np.nextafter(real, way) * 4096 % 2 == 1) for way in (-9, 9)})
+    assert found["True"] >= 30
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_ties_of_casts(rounding: Rounding) -> None:
+    def of(cast: Any) -> set[str]:
+        path: Narrowing = cast.narrowing
+        value = Fraction(cast.value) * path.multiplier / Fraction(2) ** path.shift + path.format.zero_point
+        return marks(value, path.format)
+
+    given_narrowings = (
+        formats(widest=8).flatmap(narrowings).map(lambda each: Narrowing(each.format, rounding, shift=abs(each.shift)))
+    )
+    found = tally(casts(given_narrowings), of, 200)
+    assert all(found[corner] >= 5 for corner in CORNERS), found
+
+
+def test_choices_of_casts() -> None:
+    found = tally(
+        casts(),
+        lambda cast: {cast.narrowing.rounding, cast.narrowing.overflow, f"step {cast.narrowing.format.raw_step}"},
+    )
+    assert all(found[choice] >= 20 for choice in (*Rounding, *Overflow, "step 1", "step 2")), found
+
+
+def test_overflows_of_casts() -> None:
+    def of(cast: Any) -> set[str]:
+        path: Narrowing = cast.narrowing
+        value = Fraction(cast.value) / Fraction(2) ** path.shift + path.format.zero_point
+        high, low = (
+            value >= path.format.raw_max + path.format.raw_step,
+            value <= path.format.raw_min - path.format.raw_step,
+        )
+        return {f"{path.overflow} {side}" for side, there in (("high", high), ("low", low)) if there}
+
+    found = tally(casts(), of)
+    assert all(found[f"{mode} {side}"] >= 2 for mode in Overflow for side in ("high", "low")), found
+
+
+def test_choices_of_profiles() -> None:
+    def of(profile: Any) -> set[str]:
+        return {
+            f"{key} {profile.to_dict()[table][key]}"
+            for table, key in (("activation", "rounding"), ("activation", "overflow"))
+        }
+
+    found = tally(profiles(), of, 200)
+    wanted = [f"rounding {each}" for each in Rounding] + [f"overflow {each}" for each in Overflow]
+    assert all(found[choice] >= 3 for choice in wanted), found
+
+
+@pytest.mark.parametrize("form", [Format.integer(8), Format.odd(3), Format.integer(64, signed=False), Format(4, 1, 9)])
+def test_raws(form: Format) -> None:
+    def of(drawn: Any) -> set[str]:
+        assert all(form.contains(int(raw)) for raw in drawn.ravel())
+        ends = {form.raw_min: "lowest", form.raw_max: "highest"}
+        found = {ends[raw] for raw in ends if (drawn == raw).any()}
+        return found | {f"all {ends[raw]}" for raw in ends if (drawn == raw).all()}
+
+    found = tally(raws(form, (2, 3)), of)
+    assert all(found[mark] >= 3 for mark in ("lowest", "highest", "all lowest", "all highest")), found
+
+
+def test_near_powers_are_those_of_the_list() -> None:
+    assert near_powers(-5, 9) == [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, 7, 8, 9]
+    assert set(near_powers(0, 40)) >= {14, 15, 16, 17, 18, 30, 31, 32, 33, 34, 40}
+    assert 22 not in near_powers(0, 40)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3, 5), (-5, 3), (0, 4), (-4, 0), (2, 6), (-6, -2), (-4, 3)])
+def test_every_place_is_one_integer(low: int, high: int) -> None:
+    found = nearest_first(np.arange(high - low + 1, dtype=np.uint64), low, high).tolist()
+    assert sorted(found) == list(range(low, high + 1))
+    assert abs(found[0]) == min(abs(value) for value in range(low, high + 1))
+
+
+def test_places_of_whole_words() -> None:
+    places = np.array([0, 1, 2, (1 << 64) - 2, (1 << 64) - 1], np.uint64)
+    signed = nearest_first(places, -(1 << 63), (1 << 63) - 1).tolist()
+    assert signed == [0, 1, -1, 1 - (1 << 63), -(1 << 63)]
+    assert nearest_first(places, 0, (1 << 64) - 1).tolist() == places.tolist()
+
+
+def test_inputs_matched_to_a_row_drive_it_to_its_extreme() -> None:
+    layers = linear_layers().filter(lambda layer: layer.matrix.inputs > 1)
+
+    def of(case: tuple[Any, Any]) -> set[str]:
+        layer, vectors = case
+        form, weight = layer.input_format, layer.matrix.weight.astype(object)
+        ends = np.stack([weight * form.raw_min, weight * form.raw_max])
+        sums = vectors.reshape(-1, layer.matrix.inputs).astype(object) @ weight.T
+        live = (weight != 0).any(axis=1)
+        most, least = ends.max(axis=0).sum(axis=1), ends.min(axis=0).sum(axis=1)
+        return {name for name, extreme in (("most", most), ("least", least)) if ((sums == extreme) & live).any()}
+
+    found = tally(layers.flatmap(lambda layer: st.tuples(st.just(layer), inputs(layer))), of, 200)
+    assert min(found["most"], found["least"]) >= 20, found
+
+
+def test_states_reach_both_ends_of_the_cell() -> None:
+    def of(case: tuple[Any, Any]) -> set[str]:
+        layer, state = case
+        form = layer.datapath.cell.format
+        return {str(raw == form.raw_max) for raw in state.cell.ravel() if raw in (form.raw_min, form.raw_max)}
+
+    found = tally(lstm_layers().flatmap(lambda layer: st.tuples(st.just(layer), drawn_states(layer, batch=2))), of, 60)
+    assert min(found["True"], found["False"]) >= 10, found
