@@ -10,7 +10,7 @@ from fixedsim.errors import DependencyError, ModelError
 from fixedsim.evaluation import evaluate, read_tokens, read_vocabulary
 from fixedsim.importers import load_network
 from fixedsim.importers.shipped import TEXT, VOCABULARY
-from fixedsim.model import Model, save_model, storage_bits
+from fixedsim.model import Model, storage_bits
 from fixedsim.network import Network
 from fixedsim.quantization import quantize
 
@@ -73,7 +73,7 @@ def _row(training: str, network: Network, profile: str, widths: tuple[int, int],
     model = quantize(network, profile=profile, weight_bits=weight_bits, activation_bits=activation_bits)
     tokens = read_tokens(TEXT, read_vocabulary(VOCABULARY), unknown=UNKNOWN)
     path = folder / f"char_lm_{profile}_w{weight_bits}a{activation_bits}.safetensors"
-    save_model(model, path)
+    model.save(path)
     bits = sum(storage_bits(model).values())
     return DemoRow(
         training,

@@ -15,9 +15,9 @@ MAX_BITS = 64
 _MAX_ODD_BITS = MAX_BITS - 2  # odd raws reach twice as far
 _MAX_NAMED_FRACTION = 900  # beyond it a name would have more than three digits
 _QMN = re.compile(r"([su])(-?[0-9]{1,3})\.(-?[0-9]{1,3})\Z")
-_INTEGER = re.compile(r"(u?)int([1-9][0-9]?)\Z")
-_ODD = re.compile(r"odd([1-9][0-9]?)\Z")
-_UNIT = re.compile(r"(u|s)unit([1-9][0-9]?)\Z")
+_INTEGER = re.compile(r"(u?)int(0|[1-9][0-9]?)\Z")
+_ODD = re.compile(r"odd(0|[1-9][0-9]?)\Z")
+_UNIT = re.compile(r"(u|s)unit(0|[1-9][0-9]?)\Z")
 
 
 @dataclass(frozen=True, slots=True)

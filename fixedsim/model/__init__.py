@@ -5,4 +5,3 @@ from fixedsim.model.model import Model as Model
 from fixedsim.model.run import RunResult as RunResult
 from fixedsim.model.storage import storage_bits as storage_bits
 from fixedsim.model.store import load_model as load_model
-from fixedsim.model.store import save_model as save_model

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,16 @@ class Model:
             result.raw = None if result.raw is None else result.raw[0]
             result.real = result.real[0]
         return result
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file: integer tensors, and all the rest as JSON in its metadata; in one step.
+
+        Raises:
+            FileError: the file cannot be written.
+        """
+        from fixedsim.model.store import save_model  # the store builds models, so it stands above this file
+
+        save_model(self, Path(path))
 
     def _inputs(self, inputs: ArrayLike) -> tuple[NDArray[Any], bool]:
         values = np.asarray(inputs)

@@ -26,10 +26,9 @@ def count(of: Count) -> st.SearchStrategy[int]:
     return st.just(of) if isinstance(of, int) else st.integers(*of)
 
 
-@st.composite
 def inputs(
-    draw: st.DrawFn, target: IntegerLayer | Model, *, steps: Count = (1, 4), batch: Count = (1, 3), ends: bool = False
-) -> Integers:
+    target: IntegerLayer | Model, *, steps: Count = (1, 4), batch: Count = (1, 3), ends: bool = False
+) -> st.SearchStrategy[Integers]:
     """What ``target`` reads: raws ``(steps, batch, inputs)`` of its format, or tokens ``(steps, batch)``.
 
     As :func:`raws`, and vectors that match the signs of a row of weights, or are opposed to them, so that its
@@ -38,12 +37,12 @@ def inputs(
     Raises:
         InputError: a model whose first layer is in float64.
     """
-    layer = _first(target)
-    shape = draw(count(steps)), draw(count(batch))
+    layer, shapes = _first(target), st.tuples(count(steps), count(batch))
     if isinstance(layer, Embedding):
-        return draw(integers(0, len(layer.table) - 1, shape))
-    matrix = _matrix(layer)
-    return draw(operands(matrix, layer.input_format, shape, ends=ends))
+        vocabulary = len(layer.table)
+        return shapes.flatmap(lambda shape: integers(0, vocabulary - 1, shape))
+    matrix, form = _matrix(layer), layer.input_format
+    return shapes.flatmap(lambda shape: operands(matrix, form, shape, ends=ends))
 
 
 def _first(target: IntegerLayer | Model) -> IntegerLayer:

@@ -13,7 +13,7 @@ from fixedsim.formats import Format
 
 Element = TypeVar("Element")
 Shape = int | tuple[int, ...]
-_KINDS = st.sampled_from(("any", "corner", "end", "any", "corner", "one"))
+_KINDS = st.sampled_from(("any", "corner", "end", "one", "one end"))
 
 
 def near_powers(low: int, high: int) -> list[int]:
@@ -52,10 +52,10 @@ def raws(draw: st.DrawFn, form: Format, shape: Shape = (), *, ends: bool = False
     kind = "end" if ends else draw(_KINDS)
     if kind == "any":
         return draw(_any_raws(form, shape_of(shape)))
-    known = np.array((form.raw_max, form.raw_min) if kind == "end" else corners(form), _kind_of(form))
-    places = draw(integers(0, len(known) - 1, () if kind == "one" else shape))
+    known = np.array((form.raw_max, form.raw_min) if "end" in kind else corners(form), _kind_of(form))
+    places = draw(integers(0, len(known) - 1, () if "one" in kind else shape))
     chosen: NDArray[Any] = known[places]
-    return np.broadcast_to(chosen, shape_of(shape)).copy() if kind == "one" else chosen
+    return np.broadcast_to(chosen, shape_of(shape)).copy() if "one" in kind else chosen
 
 
 def _kind_of(form: Format) -> type[np.integer[Any]]:
@@ -122,20 +122,21 @@ def real_values(form: Format, shape: Shape | None = None) -> st.SearchStrategy[A
     return several(one, math.prod(size)).map(lambda reals: np.array(reals, np.float64).reshape(size))
 
 
-_SHARES = tuple(Fraction(share, 4) for share in (0, 2, 1, -2, -1))
+_SHARES = tuple(Fraction(share, 4) for share in (0, 2, 1, 0, -2, -1))
 
 
 @lru_cache(maxsize=256)
 def _one_real(form: Format) -> st.SearchStrategy[float]:
-    past = [
-        end + sign * form.raw_step * far for end, sign in ((form.raw_max, 1), (form.raw_min, -1)) for far in (1, 2, 4)
-    ]
-    around = st.sampled_from((*corners(form), *past)) | any_raw(form)
+    step, top, bottom = form.raw_step, form.raw_max, form.raw_min
+    ends = (form.zero_point, top, bottom, top + step, bottom - step)
+    around = (
+        st.sampled_from((*corners(form), top + 4 * step, bottom - 4 * step)) | st.sampled_from(ends) | any_raw(form)
+    )
     return st.builds(
         lambda raw, share, nudge: _nudged(form.scale * (raw + share * form.raw_step - form.zero_point), nudge),
         around,
         st.sampled_from(_SHARES),
-        st.sampled_from((0, 1, -1)),
+        st.sampled_from((0, 0, 1, -1)),
     )
 
 

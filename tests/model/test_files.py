@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fixedsim.errors import FileError, FixedsimError
-from fixedsim.model import Model, load_model, save_model
+from fixedsim.model import Model, load_model
 from fixedsim.model.store import KEY, _content_digest
 from tests.layers.comparison import COMPARED
 from tests.model.networks import LANGUAGE, SPEECH, digest, inputs, model
@@ -47,7 +47,7 @@ def made() -> Model:
 def content(made: Model, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The file of the model."""
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    save_model(made, path)
+    made.save(path)
     return path.read_bytes()
 
 
@@ -62,20 +62,20 @@ CHOICES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("choices", CHOICES)
 def test_round_trip(tmp_path: Path, choices: dict[str, Any]) -> None:
     made, path = model(SPEECH, **choices), tmp_path / "model.safetensors"
-    save_model(made, path)
+    made.save(path)
     read = load_model(path)
     assert everything(read) == everything(made)
     if not made.real_layers:
         given = inputs(made, 3, 2)
         assert digest(read.run(given, trace="*")) == digest(made.run(given, trace="*"))
     again = tmp_path / "again.safetensors"
-    save_model(read, again)
+    read.save(again)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_a_failing_write_leaves_the_old_file(tmp_path: Path, made: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.safetensors"
-    save_model(made, path)
+    made.save(path)
     old = path.read_bytes()
 
     def full(descriptor: int) -> None:
@@ -83,7 +83,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, made: Model, monkey
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FileError, match="must be a writable file, not 'no space left on device'"):
-        save_model(model(LANGUAGE), path)
+        model(LANGUAGE).save(path)
     assert path.read_bytes() == old
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
 
@@ -343,7 +343,7 @@ def mutate(path: Path, content: bytes, count: int, choices: Words) -> None:
 @pytest.mark.parametrize("choices", CHOICES[:2])
 def test_replaced_values(tmp_path: Path, choices: dict[str, Any]) -> None:
     path = tmp_path / "model.safetensors"
-    save_model(model(SPEECH, **choices), path)
+    model(SPEECH, **choices).save(path)
     mutate(path, path.read_bytes(), 150, Words(11))
 
 
@@ -351,14 +351,14 @@ def test_replaced_values(tmp_path: Path, choices: dict[str, Any]) -> None:
 @pytest.mark.parametrize("choices", CHOICES[:2])
 def test_many_replaced_values(tmp_path: Path, choices: dict[str, Any]) -> None:
     path = tmp_path / "model.safetensors"
-    save_model(model(SPEECH, **choices), path)
+    model(SPEECH, **choices).save(path)
     mutate(path, path.read_bytes(), 2_000, Words(12))
 
 
 def test_replaced_values_of_real_layers(tmp_path: Path) -> None:
     """Layers left in float64 are read with the same care."""
     path = tmp_path / "model.safetensors"
-    save_model(model(SPEECH, keep_float=["low", "both", "fc2"]), path)
+    model(SPEECH, keep_float=["low", "both", "fc2"]).save(path)
     content, words = path.read_bytes(), Words(13)
     header, document, data = parts(content)
     places = [place for place in leaves(document["layers"]) if "datapath" not in place]

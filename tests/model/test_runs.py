@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedsim.model import Model, save_model
+from fixedsim.model import Model
 from fixedsim.model.run import RunResult
 from fixedsim.network import Description
 from fixedsim.profiles import load_profile
@@ -173,7 +173,7 @@ def test_without_the_jit(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     for description in (LANGUAGE, SPEECH):
         made = model(description, weight_bits=4)
-        save_model(made, path)
+        made.save(path)
         here = digest(made.run(inputs(made, 4, 2), trace="*"))
         assert run_elsewhere(path, NUMBA_DISABLE_JIT="1") == here
 
@@ -182,6 +182,6 @@ def test_without_the_jit(tmp_path: Path) -> None:
 def test_with_a_generic_processor(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     made = model(SPEECH)
-    save_model(made, path)
+    made.save(path)
     here = digest(made.run(inputs(made, 4, 2), trace="*"))
     assert run_elsewhere(path, NUMBA_CPU_NAME="generic", NUMBA_DISABLE_JIT="0") == here

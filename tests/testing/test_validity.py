@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,10 +83,10 @@ def test_networks_run(network: Network) -> None:
 
 
 def test_what_has_no_state_or_raws_is_refused() -> None:
-    weights = {"fc.weight": [[1.0]]}
-    network = Network(Description("one", (LinearLayer("fc", 1, 1, bias=False),)), weights)  # type: ignore[arg-type]
+    weights = {"fc.weight": np.ones((1, 1))}
+    network = Network(Description("one", (LinearLayer("fc", 1, 1, bias=False),)), weights)
     model = quantize(network, keep_float=["fc"])
-    with pytest.raises(InputError, match="^first layer must be one of integers, not fc in float64$"):
-        inputs(model).example()
-    with pytest.raises(InputError, match="^target of states must be an LSTM or a model, not "):
+    with pytest.raises(InputError, match=r"^first layer must be one of integers, not fc in float64$"):
+        inputs(model)
+    with pytest.raises(InputError, match=r"^target of states must be an LSTM or a model, not "):
         states(quantize(network, ranges={"input": (-1.0, 1.0)}).layers[0], batch=1)  # type: ignore[arg-type]

@@ -85,7 +85,6 @@ def command(
     Example:
       fixedsim quantize network.safetensors --weight-bits 4 -o model.safetensors
     """
-    from fixedsim.model import save_model
 
     check_output(output, ".safetensors", network, weights, calibrate)
     if vocab is not None and calibrate is None:
@@ -95,7 +94,7 @@ def command(
         calibration=None if calibrate is None else _calibration(calibrate, vocab, unknown),
         **choices,
     )
-    save_model(model, output)
+    model.save(output)
     _report(model, output, as_json)
 
 
