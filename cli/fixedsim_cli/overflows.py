@@ -15,7 +15,7 @@ def print_overflows(overflows: Mapping[str, Mapping[str, int]]) -> None:
         if count["low"] + count["high"]
     ]
     if not rows:
-        say(f"no cast overflowed, of {len(overflows)}")
+        say(f"no cast overflowed, of {len(overflows)}" if overflows else "overflows are counted by the kernels only")
         return
     ordered = sorted(rows, key=lambda row: (-row[0], row[1]))
     print_table(
