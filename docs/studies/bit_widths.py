@@ -93,10 +93,10 @@ def heat_map(found: dict[str, float], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
     for axis, granularity in zip(axes, ("row", "tensor"), strict=True):
         values = np.array([[found[f"{granularity} w{w} a{a}"] for a in ACTIVATION_BITS] for w in WEIGHT_BITS])
-        image = axis.imshow(np.log10(values), cmap="viridis_r", vmin=2, vmax=4, aspect="auto")
+        image = axis.imshow(np.log10(values), cmap="viridis_r", vmin=2, vmax=3, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            colour = "white" if np.log10(value) > 3 else "black"
-            axis.text(column, row, f"{value:.4g}", ha="center", va="center", color=colour, fontsize=9)
+            colour = "white" if np.log10(value) > 2.5 else "black"
+            axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=9)
         axis.set_xticks(range(len(ACTIVATION_BITS)), map(str, ACTIVATION_BITS))
         axis.set_yticks(range(len(WEIGHT_BITS)), map(str, WEIGHT_BITS))
         axis.set(title=f"one weight scale for each {granularity}", xlabel="activation bits")
@@ -118,7 +118,8 @@ def curves(found: dict[str, float], reference: float, path: Path) -> None:
     axis.set(xlabel="bits (the other kind at 16)", ylabel="perplexity per word", xscale="log", yscale="log")
     axis.set_xticks(WEIGHT_BITS, map(str, WEIGHT_BITS))
     axis.minorticks_off()
-    axis.set_yticks([100, 200, 500, 1000, 2000, 5000], ["100", "200", "500", "1000", "2000", "5000"])
+    axis.set_ylim(100, 1.2 * max(found.values()))
+    axis.set_yticks([100, 150, 200, 300, 500, 1000], ["100", "150", "200", "300", "500", "1000"])
     axis.legend(frameon=False)
     figure.savefig(path)
     plt.close(figure)
