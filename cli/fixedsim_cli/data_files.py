@@ -34,6 +34,7 @@ def read_array(path: Path) -> Array:
     except (ValueError, EOFError) as error:
         raise FileError(f"{path} must be a .npy file of numbers, not {str(error)!r}") from None
     if not isinstance(mapped, np.memmap):
+        mapped.close()
         raise FileError(f"{path} must be a .npy file of one array, not an archive")
     if mapped.dtype.kind not in _NUMBERS or mapped.dtype.itemsize > 8:
         raise FileError(f"{path} must be a .npy file of numbers, not {mapped.dtype}")

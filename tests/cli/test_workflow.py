@@ -14,6 +14,12 @@ QUANTIZE = ("quantize", "net.safetensors", "--weight-bits", "4", "-o", "model.sa
 PERPLEXITY_OF_FLOAT = 5.2441  # of the shipped float model on its text: docs/studies/char_lm.md
 
 
+def arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an archive, which is closed."""
+    with np.load(path) as archive:
+        return dict(archive)
+
+
 def test_quantize_reports_each_tensor_and_the_storage(fixedsim: Command) -> None:
     lines = fixedsim(*QUANTIZE).output.splitlines()
     names = [line.split()[0] for line in lines[2:8]]
@@ -84,16 +90,16 @@ def test_a_run_continued_from_a_saved_state_equals_one_run(fixedsim: Command) ->
     run = ("run", "model.safetensors")
     fixedsim(*run, "tokens.npy", "-o", "whole.npz", "--trace", "lstm.cell")
     fixedsim(*run, "first.npy", "-o", "first.npz", "--save-state", "state.npz")
-    whole = np.load("whole.npz")
+    whole = arrays("whole.npz")
     for state in ("state.npz", "first.npz"):
         fixedsim(*run, "rest.npy", "-o", "rest.npz", "--state", state, "--trace", "lstm.cell")
-        rest = np.load("rest.npz")
+        rest = arrays("rest.npz")
         assert whole["raw"].shape == (6, 2, 5)
         assert np.array_equal(rest["raw"], whole["raw"][4:])
         assert np.array_equal(rest["trace/lstm.cell"], whole["trace/lstm.cell"][4:])
         assert np.array_equal(rest["state/lstm.c"], whole["state/lstm.c"])
     fixedsim(*run, "rest.npy", "-o", "cold.npz")
-    assert not np.array_equal(np.load("cold.npz")["raw"], whole["raw"][4:])
+    assert not np.array_equal(arrays("cold.npz")["raw"], whole["raw"][4:])
 
 
 def test_engines_threads_lengths_and_resets_reach_the_run(fixedsim: Command) -> None:
@@ -105,7 +111,7 @@ def test_engines_threads_lengths_and_resets_reach_the_run(fixedsim: Command) -> 
         fixedsim("run", "model.safetensors", "tokens.npy", "-o", f"{name}.npz", *options, *more)
     content = Path("kernels.npz").read_bytes()
     assert Path("spec.npz").read_bytes() == content == Path("threads.npz").read_bytes()
-    assert not np.load("kernels.npz")["raw"][3:, 1].any()  # past the end of the second sequence
+    assert not arrays("kernels.npz")["raw"][3:, 1].any()  # past the end of the second sequence
 
 
 def test_run_says_where_casts_overflowed(fixedsim: Command) -> None:
