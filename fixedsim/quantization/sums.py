@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fixedsim.casts import Rounding
 from fixedsim.errors import ModelError
-from fixedsim.formats import Format
+from fixedsim.formats import Format, bits_for
 from fixedsim.profiles.datapath import STEP_BITS, Accumulator, BiasStage, Narrowing
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization.requantization import exact_log2, floor_log2
@@ -108,13 +108,14 @@ def quantize_bias(
     shifts = [0 if bits is None else _coarser(largest / each, form) for each in scale]
     units = [each * (1 << shift) for each, shift in zip(scale, shifts, strict=True)]
     raws = [_nearest(Fraction(real) / unit) for real, unit in zip(bias.tolist(), units, strict=True)]
-    for row, (raw, shift) in enumerate(zip(raws, shifts, strict=True)):
-        if not Format.integer(width).contains(raw << shift):
-            needed = (abs(raw) << shift).bit_length() + 1
-            raise ModelError(
-                f"accumulator of {what} must be at least {needed} bits wide to hold its bias "
-                f"{raw << shift} of row {row}, not {width} bits"
-            )
+    entering = [raw << shift for raw, shift in zip(raws, shifts, strict=True)]
+    needed = bits_for(min(entering, default=0), max(entering, default=0))
+    if needed > width:
+        row = max(range(len(entering)), key=lambda index: abs(entering[index]))
+        raise ModelError(
+            f"accumulator of {what} must be at least {needed} bits wide to hold its bias "
+            f"{entering[row]} of row {row}, not {width} bits"
+        )
     raws = [min(max(raw, form.raw_min), form.raw_max) for raw in raws]
     return QuantizedBias(raws, np.array(shifts, dtype=np.int64), form, units, bias)
 

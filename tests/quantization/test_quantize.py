@@ -104,6 +104,16 @@ def test_where_biases_enter(stage: BiasStage, bits: int | None) -> None:
         assert np.abs(layer.bias.raw).max() > 31  # the least shift at which the largest fits
 
 
+def test_the_least_accumulator_for_the_biases_is_the_one_that_is_named() -> None:
+    def made(bits: int) -> Model:
+        return quantize(network(LANGUAGE), profile=profile(accumulator={"bits": bits}, bias={"bits": None}))
+
+    with pytest.raises(ModelError, match="accumulator of low must be at least 17 bits wide"):
+        made(16)
+    largest = max(abs(value) for value in lstm(made(17)).bias.value)
+    assert 1 << 15 < largest <= 1 << 16
+
+
 def test_the_forget_bias_is_added_once() -> None:
     made = model(SPEECH)
     both = made.layers[2]
@@ -130,7 +140,7 @@ REFUSED: list[tuple[dict[str, Any], type[FixedsimError], str]] = [
     (
         {"profile": profile(accumulator={"bits": 8}, bias={"bits": None})},
         ModelError,
-        "must be at least 14 bits wide to hold its bias",
+        "accumulator of fc1 must be at least 15 bits wide to hold its bias -12127 of row 4, not 8 bits",
     ),
 ]
 
