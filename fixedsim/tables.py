@@ -1,7 +1,5 @@
 """Activations as data: tables with proven entries, hard functions, and a tanh with the same bits on every machine."""
 
-import hashlib
-import json
 from fractions import Fraction
 from math import factorial
 
@@ -194,34 +192,6 @@ def identity(input_format: Format, output: Format) -> PiecewiseLinear:
         ModelError: different scales, or an output of odd raws.
     """
     return PiecewiseLinear(output, offset=_zero_points(input_format, output), function="identity")
-
-
-def table_digest(table: LookupTable) -> str:
-    """Return the SHA-256, in hexadecimal, of what decides the table's results.
-
-    Hashed are the parameters as one line of JSON (keys sorted, no spaces, the scale as ``numerator/denominator``), a
-    line feed, and the values as little-endian 64-bit integers (two's complement). The function's name is left out:
-    equal tables have equal digests, whatever they were made from.
-    """
-    form = table.format
-    parameters = {
-        "format": [form.bits, form.raw_min, form.raw_max, form.raw_step, _ratio(form.scale), form.zero_point],
-        "index_rounding": table.index_rounding.value,
-        "index_shift": table.index_shift,
-        "interpolation": table.interpolation.value,
-        "offset": table.offset,
-        "rounding": table.rounding.value,
-    }
-    head = json.dumps(parameters, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    return hashlib.sha256(head + b"".join(_little_endian(value) for value in table.values)).hexdigest()
-
-
-def _ratio(value: Fraction) -> str:
-    return f"{value.numerator}/{value.denominator}"
-
-
-def _little_endian(value: int) -> bytes:
-    return (value % (1 << 64)).to_bytes(8, "little")
 
 
 # exp(r) - 1 = r + r*r * (1/2! + r/3! + .. + r**12/14!): for |r| <= ln(2)/2 the next term is below 2**-61 of r.

@@ -36,6 +36,7 @@ from fixedsim.quantization.requantization import floor_log2, requantization_form
 from fixedsim.quantization.scales import QuantizedWeight, bit_rnn_weight, quantize_weight
 from fixedsim.quantization.sums import QuantizedBias, Sums, accumulator, bias_width, joined, quantize_bias, sums
 from fixedsim.quantization.targets import Widths
+from fixedsim.tables import clipped_relu, identity, relu
 
 Reals = NDArray[np.float64]
 
@@ -307,10 +308,10 @@ _SATURATE = Overflow.SATURATE
 
 
 def _clamp(layer: LinearLayer, form: Format) -> PiecewiseLinear:
+    """The function of a layer whose sums are already on the scale of its output."""
     if layer.activation == "identity":
-        return PiecewiseLinear(form, function="identity")
-    upper = None if layer.clip is None else int(to_raw(np.array([layer.clip]), form)[0])
-    return PiecewiseLinear(form, lower=0, upper=upper, function=layer.activation)
+        return identity(form, form)
+    return relu(form, form) if layer.clip is None else clipped_relu(form, form, Fraction(layer.clip))
 
 
 def _from(source: Format, choices: CastChoices) -> Narrowing:

@@ -77,7 +77,7 @@ class ActivationFormats:
         if reach is None:
             raise NetworkError(
                 f"range of activation {name!r} must be given or calibrated: nothing bounds it; "
-                f"give ranges={{{name!r}: (low, high)}} or calibration inputs"
+                f"give its range or calibration inputs"
             )
         return activation_format(bits, reach, self.profile)
 

@@ -20,6 +20,7 @@ from fixedsim.profiles.datapath import (
     Narrowing,
     PiecewiseLinear,
 )
+from fixedsim.testing.format import overflows
 
 ROUNDINGS = list(Rounding)
 OVERFLOWS = list(Overflow)
@@ -47,16 +48,6 @@ def formats(draw: st.DrawFn, *, widest: int = 64, odd: bool = False, zero_points
     outside = [full.raw_min - 3, full.raw_max + 3] if bits < 63 else []
     zero_point = draw(st.sampled_from([0, 0, *outside]) | st.integers(full.raw_min, min(full.raw_max, (1 << 63) - 1)))
     return replace(full, zero_point=zero_point)
-
-
-def overflows(form: Format) -> list[Overflow]:
-    """Return the overflows that a format allows."""
-    allowed = [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC]
-    if form.full_range:
-        allowed.append(Overflow.WRAP)
-    if form.raw_step == 1 and form.contains(form.zero_point):
-        allowed.append(Overflow.SATURATE_ZERO)
-    return allowed
 
 
 @st.composite

@@ -12,8 +12,9 @@ from fixedsim.errors import FormatError
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import Form, Narrowing
 from fixedsim.spec.casts import cast, doubling_high_multiply, narrow, overflow, round_divide, round_shift, wrap
+from fixedsim.testing.format import overflows
 from tests.spec import oracle
-from tests.spec.strategies import corners, formats, multipliers, narrowings, overflows
+from tests.spec.strategies import corners, formats, multipliers, narrowings
 
 SOURCES = range(-512, 512)
 SHIFTS = range(-2, 7)

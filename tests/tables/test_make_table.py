@@ -1,7 +1,5 @@
 """Tables: every entry against the decimal module, reads within a stated bound of the real function."""
 
-import hashlib
-from dataclasses import replace
 from fractions import Fraction
 from typing import TypedDict, Unpack
 
@@ -12,7 +10,7 @@ from fixedsim.errors import ModelError
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import Interpolation, LookupTable
 from fixedsim.spec.activations import look_up
-from fixedsim.tables import make_table, table_digest
+from fixedsim.tables import make_table
 from tests.tables.decimal_oracle import real, rounded
 
 LINEAR = Interpolation.LINEAR
@@ -185,36 +183,3 @@ def test_what_cannot_be_a_table_is_named(changes: Choices, message: str) -> None
 def test_an_unknown_function_is_named() -> None:
     with pytest.raises(ModelError, match="function must be one of sigmoid, tanh, not 'gelu'"):
         build("gelu")
-
-
-def test_table_digest_is_the_sha_256_of_the_documented_bytes() -> None:
-    form = Format.affine(8, Fraction(1, 256), -128)
-    table = LookupTable((-128, 0, 127), form, 3, -2, LINEAR, Rounding.FLOOR, Rounding.HALF_UP, "sigmoid")
-    head = (
-        b'{"format":[8,-128,127,1,"1/256",-128],"index_rounding":"floor","index_shift":3,'
-        b'"interpolation":"linear","offset":-2,"rounding":"half_up"}\n'
-    )
-    values = b"\x80" + b"\xff" * 7 + b"\x00" * 8 + b"\x7f" + b"\x00" * 7
-    assert table_digest(table) == hashlib.sha256(head + values).hexdigest()
-
-
-def test_table_digest_holds_the_largest_raws() -> None:
-    unsigned = LookupTable(((1 << 64) - 1,), Format.integer(64, signed=False), 0, 0)
-    signed = LookupTable((-1,), Format.integer(64), 0, 0)
-    assert table_digest(unsigned) != table_digest(signed)
-
-
-def test_table_digest_depends_on_everything_but_the_name() -> None:
-    table = build("tanh")
-    others = [
-        replace(table, values=(*table.values[:-1], 0)),
-        replace(table, values=table.values[:-1]),
-        replace(table, format=Format.parse("s1.6")),
-        replace(table, index_shift=1),
-        replace(table, offset=127),
-        replace(table, interpolation=LINEAR),
-        replace(table, index_rounding=Rounding.FLOOR),
-        replace(table, rounding=Rounding.FLOOR),
-    ]
-    assert len({table_digest(other) for other in (table, *others)}) == len(others) + 1
-    assert table_digest(replace(table, function="another")) == table_digest(table)
