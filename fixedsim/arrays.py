@@ -23,15 +23,22 @@ from fixedsim.profiles.datapath import (
     Accumulator,
     Activation,
     Check,
+    FixedFunction,
     Form,
+    Function,
+    Grouping,
     Interpolation,
     LookupTable,
     Narrowing,
+    Order,
+    PartialSums,
     PiecewiseLinear,
+    Primitive,
 )
 from fixedsim.spec import accumulators as scalar_accumulators
 from fixedsim.spec import activations as scalar_activations
 from fixedsim.spec import casts as scalar_casts
+from fixedsim.spec.functions import CMSIS_TABLE
 
 Integers = npt.NDArray[np.int64]
 Raws = npt.NDArray[Any]  # int64, or uint64 where a format's raws need it
@@ -43,12 +50,20 @@ STEP_BITS = 62  # the widest accumulator that leaves room in 64 bits for one mor
 STEP_ADDEND = 1 << 62
 _ROUNDINGS = list(Rounding)
 _OVERFLOWS = list(Overflow)
+_PRIMITIVES = list(Primitive)
+_FUNCTION_KINDS = {
+    Function.GEMMLOWP_SIGMOID: activation_kernels.GEMMLOWP_SIGMOID,
+    Function.GEMMLOWP_TANH: activation_kernels.GEMMLOWP_TANH,
+    Function.CMSIS_SIGMOID: activation_kernels.CMSIS_SIGMOID,
+    Function.CMSIS_TANH: activation_kernels.CMSIS_TANH,
+}
+_TABULATED = (Function.CMSIS_SIGMOID, Function.CMSIS_TANH)
 _MANTISSA_BITS = 53
 _FAR = 1 << 10  # with a shift of -62, beyond every format and a multiple of every 2**bits
 
 
 def pack_narrowing(narrowing: Narrowing) -> Integers:
-    """Return the 10 fields of a narrowing as kernels take them; see :mod:`fixedsim.kernels.narrowing`.
+    """Return the fields of a narrowing as kernels take them; see :mod:`fixedsim.kernels.narrowing`.
 
     Raises:
         FormatError: raws beyond 64-bit integers, odd raws of less than the full range or that saturate to zero.
@@ -57,18 +72,21 @@ def pack_narrowing(narrowing: Narrowing) -> Integers:
     _require_kernel_format(form)
     lowest = form.raw_min
     symmetric = mode is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_step == 1
-    if symmetric and form.raw_max >= 0:
+    if narrowing.reads_overflow and symmetric and form.raw_max >= 0:
         lowest = max(lowest, -form.raw_max)
     return _packed(
         multiplier=narrowing.multiplier,
         shift=narrowing.shift,
-        doubling=narrowing.form is Form.DOUBLING,
+        doubling=narrowing.form is Form.DOUBLING and narrowing.primitive is None,
         rounding=narrowing.rounding,
         overflow=mode,
         form=form,
         lowest=lowest,
         highest=form.raw_max,
         zero_point=form.zero_point,
+        primitive=narrowing.primitive,
+        saturated_bits=narrowing.saturated_bits,
+        guard_bits=narrowing.guard_bits,
     )
 
 
@@ -83,9 +101,13 @@ def _packed(
     lowest: int,
     highest: int,
     zero_point: int,
+    primitive: Primitive | None = None,
+    saturated_bits: int = 0,
+    guard_bits: int = 0,
 ) -> Integers:
     code = layout.DOUBLING if doubling else layout.SINGLE
-    if form.raw_step == 2 or abs(zero_point) > layout.NEAR_ZERO_POINT:
+    unusual = overflow is Overflow.WRAP_SIGN_MAGNITUDE or saturated_bits or primitive is not None
+    if unusual or form.raw_step == 2 or abs(zero_point) > layout.NEAR_ZERO_POINT:
         code |= layout.ALWAYS_WIDE
     fields = {
         layout.MULTIPLIER: multiplier,
@@ -98,15 +120,32 @@ def _packed(
         layout.RAW_MAX: highest,
         layout.RAW_STEP: form.raw_step,
         layout.ZERO_POINT: zero_point,
+        layout.PRIMITIVE: layout.NO_PRIMITIVE if primitive is None else 1 + _PRIMITIVES.index(primitive),
+        layout.SATURATED_BITS: saturated_bits,
+        layout.GUARD_BITS: guard_bits,
     }
     return np.array([fields[position] for position in range(layout.NARROWING_FIELDS)], np.int64)
 
 
+def pack_levels(partial: Sequence[PartialSums]) -> tuple[Integers, Integers]:
+    """Return levels of partial sums as kernels take them ``(n, 3)``, and the narrowing of each.
+
+    See :mod:`fixedsim.kernels.products`.
+    """
+    levels = np.zeros((len(partial), products.LEVEL_FIELDS), np.int64)
+    for fields, level in zip(levels, partial, strict=True):
+        fields[products.LANES if level.grouping is Grouping.LANES else products.TILE] = level.count
+        fields[products.TREE] = level.order is Order.TREE
+    held = [pack_narrowing(Narrowing(level.format, overflow=level.overflow)) for level in partial]
+    return levels, np.array(held, np.int64).reshape(len(partial), layout.NARROWING_FIELDS)
+
+
 def pack_activations(activations: Sequence[Activation]) -> tuple[Integers, Integers]:
-    """Return the fields ``(n, 14)`` of activations as kernels take them, and the values of all their tables.
+    """Return the fields of activations ``(n, fields)`` as kernels take them, and the values of all their tables.
 
     Raises:
-        ModelError: a slope beyond 32 bits, an offset beyond 64, or neighbours of a linear table 2**32 or more apart.
+        ModelError: a slope beyond 32 bits, an offset or threshold beyond 64, or neighbours of a linear table 2**32 or
+            more apart.
         FormatError: values beyond 64-bit integers.
     """
     rows, values = [], list[int]()
@@ -114,6 +153,9 @@ def pack_activations(activations: Sequence[Activation]) -> tuple[Integers, Integ
         if isinstance(activation, LookupTable):
             rows.append(_pack_table(activation, len(values)))
             values.extend(activation.values)
+        elif isinstance(activation, FixedFunction):
+            rows.append(_pack_function(activation, len(values)))
+            values.extend(CMSIS_TABLE if activation.primitive in _TABULATED else ())
         else:
             rows.append(_pack_line(activation))
     fields = np.array(rows, np.int64).reshape(len(rows), activation_kernels.ACTIVATION_FIELDS)
@@ -127,7 +169,7 @@ def _pack_table(table: LookupTable, start: int) -> list[int]:
     if linear and any(abs(right - left) > MAX_MULTIPLIER for left, right in pairs):
         raise ModelError(f"neighbours of a linear table must be at most {MAX_MULTIPLIER} apart")
     index = _packed(
-        multiplier=1,
+        multiplier=table.index_multiplier,
         shift=table.index_shift,
         doubling=False,
         rounding=Rounding.FLOOR if linear else table.index_rounding,
@@ -138,7 +180,7 @@ def _pack_table(table: LookupTable, start: int) -> list[int]:
         zero_point=_require_word(table.offset, "offset of a table"),
     )
     kind = activation_kernels.LINEAR if linear else activation_kernels.NEAREST
-    return [*index.tolist(), kind, start, len(table.values), _ROUNDINGS.index(table.rounding)]
+    return [*index.tolist(), kind, start, len(table.values), _ROUNDINGS.index(table.rounding), 0, 0, 0, 0]
 
 
 def _pack_line(function: PiecewiseLinear) -> list[int]:
@@ -156,7 +198,16 @@ def _pack_line(function: PiecewiseLinear) -> list[int]:
         highest=function.high,
         zero_point=_require_word(function.offset, "offset of a piecewise linear function"),
     )
-    return [*line.tolist(), activation_kernels.LINE, 0, 0, 0]
+    low, high = function.low_input, function.high_input
+    thresholds = activation_kernels.HAS_LOW_INPUT if low is not None else 0
+    thresholds |= activation_kernels.HAS_HIGH_INPUT if high is not None else 0
+    inputs = [_require_word(0 if end is None else end, "threshold of a line") for end in (low, high)]
+    return [*line.tolist(), activation_kernels.LINE, 0, 0, 0, thresholds, *inputs, 0]
+
+
+def _pack_function(function: FixedFunction, start: int) -> list[int]:
+    kind = _FUNCTION_KINDS[function.primitive]
+    return [*[0] * layout.NARROWING_FIELDS, kind, start, 0, 0, 0, 0, 0, function.argument]
 
 
 def _require_word(value: int, what: str) -> int:
@@ -191,12 +242,14 @@ def narrow(
 
     Raises:
         InputError: values that are not integers, or row constants of another number than the last axis.
-        FormatError: a multiplier outside 1 .. 2**32 - 1 or a shift outside -62 .. 62.
+        FormatError: a multiplier outside 1 .. 2**32 - 1 or a shift outside -62 .. 62 (of a primitive in IEEE arithmetic
+            1 .. 2**53 - 1 and -900 .. 900).
     """
     given = _integers(values, "values")
     rows = given.shape[-1] if given.ndim else 1
-    by_row = _row_constants(multipliers, narrowing.multiplier, rows, "multipliers", (1, MAX_MULTIPLIER))
-    shift_by_row = _row_constants(shifts, narrowing.shift, rows, "shifts", (-MAX_SHIFT, MAX_SHIFT))
+    by_row = _row_constants(multipliers, narrowing.multiplier, rows, "multipliers", (1, narrowing.max_multiplier))
+    largest = narrowing.max_shift
+    shift_by_row = _row_constants(shifts, narrowing.shift, rows, "shifts", (-largest, largest))
     words = _words(given)
     if words is None or not _kernel_format(narrowing.format):
         return _narrow_scalar(given, narrowing, by_row, shift_by_row)
@@ -239,9 +292,11 @@ def activate(values: npt.ArrayLike, activation: Activation) -> Raws:
     """Return the activation of each of ``values``, in their shape; see :func:`fixedsim.spec.activations.activate`.
 
     Raises:
-        InputError: values that are not integers.
+        InputError: values that are not integers, or not of 16 bits where the activation is a :class:`FixedFunction`.
     """
     given = _integers(values, "values")
+    if isinstance(activation, FixedFunction):
+        given = require_raws(given, Format.integer(16), "values")
     words = _words(given)
     try:
         fields, table_values = pack_activations([activation])
@@ -284,7 +339,7 @@ def dot(
         return _dot_scalar(rows, columns, accumulator, first, shifts)
     if accumulator.check is Check.STEP:
         return _dot_steps(left, right, accumulator, begin, shifts, accumulator.format)
-    if accumulator.product is None:
+    if accumulator.product is None and not accumulator.partial:
         exact = np.empty(first.shape, np.int64)
         products.matmul_wide(left, right, exact)
         exact += begin
@@ -311,6 +366,8 @@ def _dot_fits(weight: Integers, inputs: Integers, start: Integers, accumulator: 
         addend = max(abs(form.raw_min), abs(form.raw_max))
         if not _kernel_format(form):
             return False
+    if any(level.bits > STEP_BITS for level in accumulator.partial) or (accumulator.partial and addend >= STEP_ADDEND):
+        return False
     if accumulator.check is Check.STEP:
         return accumulator.bits <= STEP_BITS and addend <= STEP_ADDEND
     return bool(_magnitude(start) + weight.shape[1] * addend <= INT64.raw_max)
@@ -319,21 +376,17 @@ def _dot_fits(weight: Integers, inputs: Integers, start: Integers, accumulator: 
 def _dot_steps(
     weight: Integers, inputs: Integers, accumulator: Accumulator, start: Integers, shifts: Integers, held: Format
 ) -> Integers:
-    product = Narrowing(INT64) if accumulator.product is None else accumulator.product
-    out = np.empty(start.shape, np.int64)
-    products.accumulate_steps(
-        weight,
-        inputs,
-        start,
-        np.zeros(weight.shape[0], np.int64),
-        accumulator.product is not None,
-        pack_narrowing(product),
-        shifts,
-        pack_narrowing(Narrowing(held, overflow=accumulator.overflow)),
-        out,
-        np.zeros(2, np.int64),
-        np.zeros(2, np.int64),
-    )
+    product = pack_narrowing(Narrowing(INT64) if accumulator.product is None else accumulator.product)
+    limiter = pack_narrowing(Narrowing(held, overflow=accumulator.overflow))
+    last = np.zeros(weight.shape[0], np.int64)
+    out, counts, product_counts = np.empty(start.shape, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    operands, written = (weight, inputs, start, last), (limiter, out, counts, product_counts)
+    narrowed = accumulator.product is not None
+    if accumulator.partial:
+        levels = pack_levels(accumulator.partial)
+        products.accumulate_partial(*operands, (narrowed, product, shifts), levels, *written)
+    else:
+        products.accumulate_steps(*operands, narrowed, product, shifts, *written)
     return out
 
 
@@ -356,6 +409,8 @@ def to_raw(
     form: Format,
     rounding: Rounding = Rounding.HALF_EVEN,
     overflow: Overflow = Overflow.SATURATE,
+    *,
+    saturated_bits: int = 0,
 ) -> Raws:
     """Return ``reals / scale`` narrowed to ``form``: rounded, moved by the zero point, brought into range.
 
@@ -363,13 +418,13 @@ def to_raw(
     what is rounded (``raw_step`` 2: on the code). A quotient of infinity saturates.
 
     Raises:
-        InputError: reals that are not numbers, NaN, or an infinite quotient where ``overflow`` is wrap.
+        InputError: reals that are not numbers, NaN, or an infinite quotient where ``overflow`` wraps.
         FormatError: a scale beyond binary64, or an overflow that the format cannot have.
     """
-    narrowing = Narrowing(form, rounding, overflow)
+    narrowing = Narrowing(form, rounding, overflow, saturated_bits=saturated_bits)
     quotient = _quotient(reals, form)
     infinite = np.isinf(quotient)
-    if overflow is Overflow.WRAP and infinite.any():
+    if overflow in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE) and infinite.any():
         position = _first(infinite)
         raise InputError(f"reals{position} must be finite in units of the scale, not {quotient[infinite].flat[0]}")
     fraction, exponent = np.frexp(np.where(infinite, 0.0, quotient))

@@ -27,3 +27,4 @@ class Overflow(StrEnum):
     SATURATE = "saturate"  # the nearest end of the range
     SATURATE_SYMMETRIC = "saturate_symmetric"  # as saturate, and the lowest raw becomes minus the highest
     SATURATE_ZERO = "saturate_zero"  # zero (the zero point, where there is one)
+    WRAP_SIGN_MAGNITUDE = "wrap_sign_magnitude"  # AP_WRAP_SM: wrap, inverted where the first dropped bit says so

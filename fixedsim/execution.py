@@ -1,12 +1,12 @@
 """From a layer's integers, once: proven bounds, the kernel that they allow, and packed weights. Never saved.
 
 A bound here is proven from the actual weights, for every input of the input's format and for every prefix of the
-accumulation order, start value included. Where it shows that an accumulator can't overflow, any exact kernel gives
-the accumulator's result; where it doesn't, the step-by-step kernel runs.
+accumulation order, start value included, and for every register of partial sums. Where it shows that nothing can
+overflow, any exact kernel gives the accumulator's result; where it doesn't, a step-by-step kernel runs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedsim.arrays import narrow, pack_activations, pack_narrowing
+from fixedsim.arrays import INT64, narrow, pack_activations, pack_levels, pack_narrowing
+from fixedsim.bounds import Range as Range
+from fixedsim.bounds import format_range as format_range
+from fixedsim.bounds import partial_ranges, running
+from fixedsim.bounds import product_range as product_range
+from fixedsim.bounds import require_int64 as require_int64
+from fixedsim.bounds import unchanged as unchanged
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ModelError
-from fixedsim.formats import Format, bits_for
+from fixedsim.formats import Format
 from fixedsim.kernels.elementwise import activate_all, narrow_rows
-from fixedsim.kernels.products import accumulate_steps, matmul_int32, matmul_wide
+from fixedsim.kernels.products import accumulate_partial, accumulate_steps, matmul_int32, matmul_wide
 from fixedsim.profiles.datapath import (
     STEP_BITS,
     Accumulator,
@@ -28,6 +34,7 @@ from fixedsim.profiles.datapath import (
     Form,
     LookupTable,
     Narrowing,
+    PartialSums,
     PiecewiseLinear,
 )
 
@@ -35,7 +42,6 @@ Integers = NDArray[np.int64]
 _CHUNK = 1 << 22  # elements of weight x input handled at a time where bounds need every prefix
 _FEW = 4  # input vectors up to which the 64-bit loops are quicker than BLAS
 _MANY = 128  # up to which the 32-bit loops are used: BLAS has to wake its threads, slow where cores are busy
-_INT64 = Format.integer(64)
 _STEP_ADDEND = 1 << 62  # beside an accumulator of STEP_BITS, 64 bits hold the sum with it
 _EXACT_FLOAT32 = 1 << 24
 _EXACT_FLOAT64 = 1 << 53
@@ -47,50 +53,33 @@ class ProductKernel(StrEnum):
     FLOAT32 = "float32"  # BLAS, exact while every partial sum stays within 2**24
     FLOAT64 = "float64"  # BLAS, exact while every partial sum stays within 2**53
     INT64 = "int64"  # compiled integer loops
-    STEPS = "steps"  # the accumulator as it is, step by step
+    STEPS = "steps"  # the accumulator as it is, its partial sums included, step by step
 
 
 @dataclass(frozen=True)
-class Range:
-    """The lowest and highest integer that each row can reach (Python integers or arrays of them)."""
+class _Bounds:
+    """What rows can reach: the accumulator at the end and on the way, and the registers of each level.
 
-    low: Any
-    high: Any
+    ``exact`` is the range of the exact sum on the way, without any overflow of partial sums; ``magnitude`` the largest
+    sum of magnitudes of one row's plain products.
+    """
 
-    def union(self, other: "Range") -> "Range":
-        """The range that holds both."""
-        return Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+    total: Range
+    prefixes: Range
+    exact: Range
+    levels: tuple[Range, ...]
+    magnitude: int
 
-    def plus(self, other: "Range") -> "Range":
-        """The range of sums."""
-        return Range(self.low + other.low, self.high + other.high)
-
-    def within(self, form: Format, overflow: Overflow = Overflow.SATURATE) -> bool:
-        """Whether every row stays within the raws of ``form`` that the overflow leaves as they are."""
-        kept = unchanged(form, overflow)
-        return bool(np.all(self.low >= kept.low) and np.all(self.high <= kept.high))
-
-    def bits(self) -> NDArray[np.int64]:
-        """The least two's complement width that holds each row."""
-        pairs = zip(np.atleast_1d(self.low).tolist(), np.atleast_1d(self.high).tolist(), strict=True)
-        return np.array([bits_for(low, high) for low, high in pairs], dtype=np.int64)
-
-    @property
-    def magnitude(self) -> int:
-        """The largest magnitude over all rows."""
-        return max(abs(int(np.min(self.low))), abs(int(np.max(self.high))))
-
-
-def format_range(form: Format, *, centred: bool = False) -> Range:
-    """The raws of a format, less its zero point if ``centred``."""
-    shift = form.zero_point if centred else 0
-    return Range(form.raw_min - shift, form.raw_max - shift)
-
-
-def unchanged(form: Format, overflow: Overflow) -> Range:
-    """The raws that an overflow leaves as they are: all of the format, but for the lowest of a symmetric one."""
-    symmetric = overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1 and form.raw_max >= 0
-    return Range(max(form.raw_min, -form.raw_max) if symmetric else form.raw_min, form.raw_max)
+    @staticmethod
+    def joined(parts: "list[_Bounds]") -> "_Bounds":
+        """The bounds of the rows of every part."""
+        return _Bounds(
+            Range.joined([part.total for part in parts]),
+            Range.joined([part.prefixes for part in parts]),
+            Range.joined([part.exact for part in parts]),
+            tuple(Range.joined(list(level)) for level in zip(*(part.levels for part in parts), strict=True)),
+            max(part.magnitude for part in parts),
+        )
 
 
 def activation_range(activation: Activation) -> Range:
@@ -98,23 +87,6 @@ def activation_range(activation: Activation) -> Range:
     if isinstance(activation, LookupTable):
         return Range(min(activation.values), max(activation.values))
     return Range(activation.low, activation.high)
-
-
-def require_int64(values: Range, subject: str) -> None:
-    """Refuse what 64-bit words could not hold exactly.
-
-    Raises:
-        ModelError: the range goes past a signed 64-bit integer.
-    """
-    if not values.within(_INT64):
-        widest = int(np.max(values.bits()))
-        raise ModelError(f"{subject} must fit 64 bits, not {widest}; choose narrower formats for what enters it")
-
-
-def product_range(first: Range, second: Range) -> Range:
-    """The range of products of two scalars' ranges."""
-    corners = [a * b for a in (int(first.low), int(first.high)) for b in (int(second.low), int(second.high))]
-    return Range(min(corners), max(corners))
 
 
 class Products:
@@ -129,7 +101,7 @@ class Products:
         continues: what gave the start values, where one accumulator goes over two matrices.
 
     Raises:
-        ModelError: centred inputs, or products that are narrowed, beyond 64 bits.
+        ModelError: centred inputs, or products that are narrowed, beyond 64 bits; partial sums over two matrices.
     """
 
     def __init__(
@@ -150,10 +122,13 @@ class Products:
         self.start = start
         self.last = last
         self.continues = continues
+        if continues is not None and accumulator.partial:
+            raise ModelError("accumulator over two matrices must have no partial sums; join the matrices")
         require_int64(inputs, "inputs less their zero point")
         if self.guard is None:
             require_int64(self._products, "products of weights and inputs")
-        self.total, self.prefixes, self.magnitude = self._bounds()
+        self.bounds = self._bounds()
+        self.total, self.prefixes, self.magnitude = self.bounds.total, self.bounds.prefixes, self.bounds.magnitude
 
     @property
     def rows(self) -> int:
@@ -162,9 +137,21 @@ class Products:
 
     @cached_property
     def proven(self) -> bool:
-        """Whether no prefix of any row can leave the accumulator."""
-        before = self.continues is None or self.continues.proven
+        """Whether no prefix of any row can leave the accumulator, and no partial sum its register."""
+        before = all(self.proven_levels) and (self.continues is None or self.continues.proven)
         return before and self.prefixes.within(self.accumulator.format, self.accumulator.overflow)
+
+    @cached_property
+    def proven_levels(self) -> tuple[bool, ...]:
+        """Whether the overflow of each level of partial sums can never act."""
+        pairs = zip(self.bounds.levels, self.accumulator.partial, strict=True)
+        return tuple(reached.within(level.format, level.overflow) for reached, level in pairs)
+
+    @cached_property
+    def partial_bits(self) -> tuple[int, ...]:
+        """The least width of each level at which no partial sum of any row can overflow, levels before as they are."""
+        pairs = zip(self.bounds.levels, self.accumulator.partial, strict=True)
+        return tuple(int(np.max(reached.bits(level.overflow), initial=1)) for reached, level in pairs)
 
     @cached_property
     def guard(self) -> Integers | None:
@@ -173,7 +160,7 @@ class Products:
         if product is None:
             return np.zeros(self.rows, dtype=np.int64)
         scaled = product.multiplier != 1 or product.format.zero_point or product.format.raw_step != 1
-        if scaled or np.any(self.product_shift > 0):
+        if scaled or product.primitive or np.any(self.product_shift > 0):
             return None
         largest = self._products.high << int(np.max(-self.product_shift, initial=0))
         return -self.product_shift if Range(-largest, largest).within(product.format, product.overflow) else None
@@ -198,20 +185,41 @@ class Products:
         """The kernel that the bounds allow.
 
         Raises:
-            ModelError: an accumulator wider than the step-by-step kernel's may overflow.
+            ModelError: an accumulator or partial sums wider than the step-by-step kernel's may overflow.
         """
-        at_end = self.accumulator.check is Check.END
-        plain = self.guard is not None and (self.proven or at_end or self.accumulator.overflow is Overflow.WRAP)
+        plain = self.guard is not None and self._acts_once
         if plain and self._fits_int64():
             if self.magnitude <= _EXACT_FLOAT32:
                 return ProductKernel.FLOAT32
             return ProductKernel.FLOAT64 if self.magnitude <= _EXACT_FLOAT64 else ProductKernel.INT64
+        at_end = self.accumulator.check is Check.END
         if not plain and self._fits_steps() and (not at_end or self.prefixes.within(self._stepping.format)):
             return ProductKernel.STEPS
-        raise ModelError(
-            f"accumulator must be at most {STEP_BITS} bits wide, or be proven not to overflow, "
-            f"not {self.accumulator.bits} bits with sums of up to {int(np.max(self.prefixes.bits()))} bits"
+        raise self._refusal()
+
+    def _refusal(self) -> ModelError:
+        widest = max((level.bits for level in self._stepping_levels), default=0)
+        if widest > STEP_BITS:
+            what, bits, needed = "partial sums", widest, max(self.partial_bits)
+        else:
+            what, bits, needed = "accumulator", self.accumulator.bits, int(np.max(self.prefixes.bits()))
+        return ModelError(
+            f"{what} must be at most {STEP_BITS} bits wide, or be proven not to overflow, "
+            f"not {bits} bits with sums of up to {needed} bits"
         )
+
+    @property
+    def _acts_once(self) -> bool:
+        """Whether the accumulator's overflow of the exact sum of all addends gives what the accumulator holds.
+
+        A wrapping register that is no narrower than the accumulator keeps all the bits that wrapping leaves of it.
+        """
+        wraps = self.accumulator.overflow is Overflow.WRAP
+        exact = all(
+            proven or (wraps and level.overflow is Overflow.WRAP and level.bits >= self.accumulator.bits)
+            for proven, level in zip(self.proven_levels, self.accumulator.partial, strict=True)
+        )
+        return exact and (self.proven or wraps or self.accumulator.check is Check.END)
 
     @cached_property
     def _stepping(self) -> Narrowing:
@@ -221,41 +229,47 @@ class Products:
         return self._limiter
 
     def _fits_int64(self) -> bool:
-        return self.prefixes.within(_INT64) and self.magnitude < 1 << 62
+        return self.bounds.exact.within(INT64) and self.magnitude < 1 << 62
 
     def _fits_steps(self) -> bool:
-        """Whether 64 bits hold every product, and every sum of the accumulator and an addend."""
+        """Whether 64 bits hold every product, every sum of a register and an addend, and every sum of two addends."""
         last = 0 if self.last is None else int(np.max(np.abs(self.last), initial=0))
         addend = max(self._largest_addend, last)
-        return self._stepping.format.bits <= STEP_BITS and self._products.within(_INT64) and addend <= _STEP_ADDEND
+        fits = addend < _STEP_ADDEND if self.accumulator.partial else addend <= _STEP_ADDEND
+        widths = (self._stepping.format.bits, *(level.bits for level in self._stepping_levels))
+        return fits and max(widths) <= STEP_BITS and self._products.within(INT64)
 
-    def _bounds(self) -> tuple[Range, Range, int]:
-        """Range of the totals, of every prefix, and the largest sum of magnitudes of one row's plain products."""
-        parts = [self._row_bounds(rows) for rows in self._row_chunks()]
-        total = Range(*(np.concatenate([part[i] for part in parts]) for i in (0, 1)))
-        peaks = Range(*(np.concatenate([part[i] for part in parts]) for i in (2, 3)))
-        magnitude = max((part[4] for part in parts), default=0)
-        total, prefixes = total.plus(self.start), peaks.plus(self.start).union(self.start)
+    @cached_property
+    def _stepping_levels(self) -> tuple[PartialSums, ...]:
+        """The levels as they step: of those that can't overflow, no more bits than any sum needs."""
+        triples = zip(self.accumulator.partial, self.proven_levels, self.partial_bits, strict=True)
+        return tuple(replace(level, bits=bits) if proven else level for level, proven, bits in triples)
+
+    def _bounds(self) -> _Bounds:
+        found = _Bounds.joined([self._row_bounds(rows) for rows in self._row_chunks()])
+        total, prefixes, exact = (each.plus(self.start) for each in (found.total, found.prefixes, found.exact))
         if self.last is not None:
-            total = total.plus(Range(self.last.astype(object), self.last.astype(object)))
-            prefixes = prefixes.union(total)
-        return total, prefixes, magnitude
+            last = self.last.astype(object)
+            total = total.plus(Range(last, last))
+            exact = exact.union(exact.plus(Range(last, last)))
+        return replace(found, total=total, prefixes=prefixes.union(total), exact=exact)
 
     def _row_chunks(self) -> list[slice]:
         step = max(1, _CHUNK // max(1, self.weight.shape[1]))
         return [slice(first, first + step) for first in range(0, self.rows, step)] or [slice(0, 0)]
 
-    def _row_bounds(self, rows: slice) -> tuple[Any, Any, Any, Any, int]:
+    def _row_bounds(self, rows: slice) -> _Bounds:
         weight = self.weight[rows].astype(np.int64)
         largest = max(self._products.high, self.inputs.magnitude, self._largest_addend)
         if largest * max(1, weight.shape[1]) >= 1 << 62:
             weight = weight.astype(object)
-        least, most = self._extremes(weight, rows)
+        addends = Range(*self._extremes(weight, rows))
         magnitude = int(np.max(np.sum(np.abs(weight), axis=1), initial=0)) * self.inputs.magnitude
-        total = _total(least), _total(most)
-        if np.all(least <= 0) and np.all(most >= 0):  # then no prefix goes further than the whole
-            return *total, *total, magnitude
-        return *total, _peak(least, np.minimum), _peak(most, np.maximum), magnitude
+        exact, levels = running(addends)[1], []
+        for level in self.accumulator.partial:
+            addends, entering = partial_ranges(addends, level)
+            levels.append(entering)
+        return _Bounds(*running(addends), exact, tuple(levels), magnitude)
 
     @cached_property
     def _largest_weight(self) -> int:
@@ -270,7 +284,7 @@ class Products:
             return least, most
         if self.guard is not None:
             return least << self.guard[rows, None], most << self.guard[rows, None]
-        if product.overflow is not Overflow.SATURATE:  # not monotone: any raw of the format can come out
+        if product.overflow is not Overflow.SATURATE or product.primitive:  # not monotone: any raw can come out
             return np.full_like(least, product.format.raw_min), np.full_like(most, product.format.raw_max)
         narrowed = (narrow(end.T.astype(np.int64), product, shifts=self.product_shift[rows]).T for end in (least, most))
         lowest, highest = (end.astype(weight.dtype) for end in narrowed)
@@ -341,37 +355,20 @@ class Products:
         sums = np.empty(shape, dtype=np.int64)
         product = self.accumulator.product
         last = self.last if finish and self.last is not None else np.zeros(self.rows, dtype=np.int64)
-        accumulate_steps(
-            self._wide,
-            np.ascontiguousarray(inputs),
-            np.ascontiguousarray(np.broadcast_to(start, shape)),
-            last,
-            product is not None,
-            pack_narrowing(product or self._stepping),
-            self.product_shift,
-            pack_narrowing(self._stepping),
-            sums,
-            counts,
-            np.zeros(2, dtype=np.int64),
-        )
+        first = np.ascontiguousarray(np.broadcast_to(start, shape))
+        operands = self._wide, np.ascontiguousarray(inputs), first, last
+        products = product is not None, pack_narrowing(product or self._stepping), self.product_shift
+        written = pack_narrowing(self._stepping), sums, counts, np.zeros(2, dtype=np.int64)
+        if self.accumulator.partial:
+            accumulate_partial(*operands, products, pack_levels(self._stepping_levels), *written)
+        else:
+            accumulate_steps(*operands, *products, *written)
         return sums
 
 
-def _total(terms: Any) -> Any:
-    return np.sum(terms, axis=1).astype(object)
-
-
-def _peak(terms: Any, extreme: Any) -> Any:
-    running = extreme.accumulate(np.cumsum(terms, axis=1), axis=1)
-    return running[:, -1].astype(object) if terms.shape[1] else np.zeros(len(terms), dtype=object)
-
-
 def safe_bits(products: Products) -> Integers:
-    """The least accumulator width, per row, at which no prefix can overflow."""
-    prefixes = products.prefixes
-    if products.accumulator.overflow is Overflow.SATURATE_SYMMETRIC:  # which changes the lowest raw of each width
-        prefixes = Range(np.minimum(prefixes.low, -prefixes.high), np.maximum(prefixes.high, -prefixes.low))
-    return prefixes.bits()
+    """The least accumulator width, per row, at which no prefix can overflow, partial sums as they are."""
+    return products.prefixes.bits(products.accumulator.overflow)
 
 
 class PreparedNarrowing:
@@ -390,6 +387,7 @@ class PreparedNarrowing:
         """The left shift that is all there is to it, or None."""
         form = self.narrowing.format
         plain = form.raw_step == 1 and form.zero_point == 0 and self.narrowing.form is Form.SINGLE
+        plain = plain and self.narrowing.primitive is None
         if not plain or np.any(self.multiplier != 1) or np.any(self.shift > 0):
             return None
         factor = np.array([1 << int(-shift) for shift in self.shift], dtype=object)

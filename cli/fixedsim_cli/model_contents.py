@@ -13,6 +13,7 @@ from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model, storage_bits
 from fixedsim.model.layer_kinds import Layer, input_format, output_format
 from fixedsim_cli.datapath_contents import stages, tables
@@ -78,12 +79,16 @@ def model_contents(model: Model, kernels: bool) -> dict[str, Any]:
 
 
 def _parts(model: Model) -> Iterator[IntegerPart]:
-    """The integer layers, each direction of a bidirectional one for itself."""
+    """The integer layers, each direction of a bidirectional one and each projection for itself."""
     for layer in model.layers:
         if isinstance(layer, Bidirectional):
-            yield from (layer.forward, layer.backward)
-        elif isinstance(layer, Embedding | Linear | Lstm):
-            yield layer
+            parts: list[IntegerPart] = [layer.forward, layer.backward]
+        else:
+            parts = [layer] if isinstance(layer, Embedding | Linear | Lstm) else []
+        for part in parts:
+            yield part
+            if isinstance(part, Lstm) and part.projection is not None:
+                yield part.projection
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
@@ -111,7 +116,9 @@ def _widths(layer: Layer) -> tuple[int, int]:
         case Linear():
             return layer.matrix.inputs, layer.matrix.rows
         case Lstm():
-            return layer.input_matrix.inputs, layer.units
+            return layer.input_matrix.inputs, layer.outputs
+        case Reversal():
+            return 0, 0
         case RealEmbedding():
             return layer.weight.shape[0], layer.weight.shape[1]
         case RealLinear():

@@ -1,21 +1,34 @@
-"""Activations of a row of integers: a look-up table or a piecewise linear function.
+"""Activations of a row of integers: a look-up table, a piecewise linear function, or an algorithm of its own.
 
 An activation stands in a vector of :data:`ACTIVATION_FIELDS` 64-bit integers: first the narrowing, packed as in
 :mod:`fixedsim.kernels.narrowing`, that gives the index into the table (clamped to it) or the value on the line (clamped
-to lower and upper, with the slope as multiplier and the offset as zero point), then the fields named here.
+to lower and upper, with the slope as multiplier and the offset as zero point), then the fields named here. An algorithm
+of its own has no narrowing; see :mod:`fixedsim.kernels.functions`.
 """
 
 import numpy as np
 
-from fixedsim.kernels import wide
+from fixedsim.kernels import functions, wide
 from fixedsim.kernels.compilation import compiled, inlined
-from fixedsim.kernels.narrowing import NARROWING_FIELDS, SHIFT, ZERO_POINT, Vector, round_shift, rounds_up
+from fixedsim.kernels.narrowing import (
+    NARROWING_FIELDS,
+    RAW_MAX,
+    RAW_MIN,
+    SHIFT,
+    ZERO_POINT,
+    Vector,
+    round_shift,
+    rounds_up,
+)
 from fixedsim.kernels.rows import narrow_own
 
-KIND, START, COUNT, INTERPOLATION_ROUNDING = range(NARROWING_FIELDS, NARROWING_FIELDS + 4)
-ACTIVATION_FIELDS = NARROWING_FIELDS + 4
+KIND, START, COUNT, INTERPOLATION_ROUNDING, THRESHOLDS, LOW_INPUT, HIGH_INPUT, ARGUMENT = range(
+    NARROWING_FIELDS, NARROWING_FIELDS + 8
+)
+ACTIVATION_FIELDS = NARROWING_FIELDS + 8
 
-LINE, NEAREST, LINEAR = 0, 1, 2  # kinds
+LINE, NEAREST, LINEAR, GEMMLOWP_SIGMOID, GEMMLOWP_TANH, CMSIS_SIGMOID, CMSIS_TANH = range(7)  # kinds
+HAS_LOW_INPUT, HAS_HIGH_INPUT = 1, 2  # thresholds, added up
 
 
 @inlined
@@ -35,6 +48,9 @@ def activate_row(values: Vector, packed: Vector, table: Vector, constants: Vecto
 
     ``constants`` (2, R) is scratch; ``out`` may not be ``values``. See ``spec.activations``.
     """
+    if packed[KIND] > LINEAR:
+        function_row(values, packed, table, out)
+        return
     narrow_own(values, packed[:NARROWING_FIELDS], constants, out, np.zeros(2, np.int64))
     if packed[KIND] == NEAREST:
         start = packed[START]
@@ -42,6 +58,40 @@ def activate_row(values: Vector, packed: Vector, table: Vector, constants: Vecto
             out[position] = table[start + out[position]]
     elif packed[KIND] == LINEAR:
         interpolate_row(values, packed, table, out)
+    elif packed[THRESHOLDS] != 0:
+        threshold_row(values, packed, out)
+
+
+@compiled
+def threshold_row(values: Vector, packed: Vector, out: Vector) -> None:
+    """Replace in ``out`` what the line gives at and beyond the thresholds of its input by its ends."""
+    low = (packed[THRESHOLDS] & HAS_LOW_INPUT) != 0
+    high = (packed[THRESHOLDS] & HAS_HIGH_INPUT) != 0
+    low_input, high_input, lower, upper = packed[LOW_INPUT], packed[HIGH_INPUT], packed[RAW_MIN], packed[RAW_MAX]
+    for position in range(values.shape[0]):
+        raw = values[position]
+        if low and raw <= low_input:
+            out[position] = lower
+        elif high and raw >= high_input:
+            out[position] = upper
+
+
+@compiled
+def function_row(values: Vector, packed: Vector, table: Vector, out: Vector) -> None:
+    """Write to ``out`` the registered function of each of ``values`` of 16 bits; see ``spec.functions``."""
+    kind, argument, start = packed[KIND], packed[ARGUMENT], packed[START]
+    if kind == GEMMLOWP_SIGMOID:
+        for position in range(values.shape[0]):
+            out[position] = functions.gemmlowp_sigmoid(values[position], argument)
+    elif kind == GEMMLOWP_TANH:
+        for position in range(values.shape[0]):
+            out[position] = functions.gemmlowp_tanh(values[position], argument)
+    elif kind == CMSIS_SIGMOID:
+        for position in range(values.shape[0]):
+            out[position] = functions.cmsis_sigmoid(values[position], argument, table, start)
+    else:
+        for position in range(values.shape[0]):
+            out[position] = functions.cmsis_tanh(values[position], argument, table, start)
 
 
 @compiled

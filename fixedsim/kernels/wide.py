@@ -6,7 +6,7 @@ No operation here leaves 64 bits, so that the interpreted functions give the sam
 from fixedsim.kernels.compilation import compiled
 
 LIMB = (1 << 32) - 1
-FAR = 1 << 33  # a high limb this far out stands for an integer beyond every format, whatever is still added to it
+FAR = 1 << 34  # a high limb this far out stands for an integer beyond every format, whatever is still added to it
 
 
 @compiled
@@ -21,17 +21,18 @@ def product(value: int, multiplier: int) -> tuple[int, int]:
 
 @compiled
 def near(high: int) -> int:
-    """Return ``high``, or a smaller limb of the same sign and the same low 32 bits where it is beyond ``FAR``."""
+    """Return ``high``, or a smaller limb of the same sign and the same low 33 bits where it is beyond ``FAR``."""
+    kept = LIMB + LIMB + 1
     if high >= FAR:
-        return (high & LIMB) + FAR
+        return (high & kept) + FAR
     if high < -FAR:
-        return (high & LIMB) - FAR - LIMB - 1
+        return (high & kept) - FAR - kept - 1
     return high
 
 
 @compiled
 def shift_left(high: int, low: int, count: int) -> tuple[int, int]:
-    """Return the integer times ``2**count``; one beyond ``FAR`` keeps its sign and its low 64 bits."""
+    """Return the integer times ``2**count``; one beyond ``FAR`` keeps its sign and its low 65 bits."""
     while count > 0:
         step = min(count, 28)
         shifted = low << step
@@ -77,3 +78,9 @@ def low_word(high: int, low: int) -> int:
     if signed > LIMB >> 1:
         signed -= LIMB + 1
     return (signed << 32) + low
+
+
+@compiled
+def bit(high: int, low: int, position: int) -> int:
+    """Return the bit at ``position``, 0 .. 64."""
+    return (low >> position) & 1 if position < 32 else (high >> (position - 32)) & 1

@@ -48,8 +48,8 @@ class Bidirectional:
 
     def signals(self) -> list[Signal]:
         """Every signal of both directions, and the concatenated output."""
-        units = self.forward.units + self.backward.units
-        output = Signal(f"{self.name}.output", units, self.output_format)
+        outputs = self.forward.outputs + self.backward.outputs
+        output = Signal(f"{self.name}.output", outputs, self.output_format)
         return [*self.forward.signals(), *self.backward.signals(), output]
 
     def run(
@@ -63,7 +63,7 @@ class Bidirectional:
         engine: str = "kernels",
         threads: int = 1,
     ) -> tuple[Integers, tuple[State, State]]:
-        """The outputs ``(steps, batch, 2 * units)`` and both states; with 2 threads the directions run side by side.
+        """The outputs ``(steps, batch, outputs)`` and both states; with 2 threads the directions run side by side.
 
         ``reset[t, n]`` puts a direction's state back before it reads step ``t``.
         """

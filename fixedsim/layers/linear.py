@@ -21,7 +21,7 @@ from fixedsim.execution import (
 from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.layers.recorder import Recorder, Signal
 from fixedsim.profiles.datapath import BiasStage, LinearDatapath
-from fixedsim.spec.layers import linear
+from fixedsim.spec.layers import LinearRows, linear
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 20  # elements of one intermediate signal handled at a time: 8 MiB, which caches hold
@@ -49,8 +49,8 @@ class Linear:
     ) -> Self:
         """A layer from raw weights ``(rows, inputs)`` and biases ``(rows,)``.
 
-        ``constants`` may give ``product_shift``, ``multiplier``, ``shift``, ``bias_shift`` and ``scale`` for each row;
-        what is left out comes from the datapath's narrowings.
+        ``constants`` may give ``product_shift``, ``multiplier``, ``shift``, ``zero_point`` (of the weights),
+        ``bias_shift`` and ``scale`` for each row; what is left out comes from the datapath's narrowings and formats.
 
         Raises:
             InputError: a weight or bias that is not a raw of its format.
@@ -63,7 +63,7 @@ class Linear:
         return cls(
             name,
             matrix,
-            Bias.of(bias, datapath.bias, matrix.rows, shift=bias_shift, what=f"{name}.bias"),
+            Bias.of(bias, datapath.bias, matrix.rows, shift=bias_shift, cast=datapath.bias_cast, what=f"{name}.bias"),
             datapath,
         )
 
@@ -91,20 +91,28 @@ class Linear:
     def products(self) -> Products:
         """The bound of the accumulators and the kernel that it allows."""
         path = self.datapath
-        start = self.bias.at(path.bias_stage, BiasStage.FIRST)
         last = self.bias.at(path.bias_stage, BiasStage.LAST)
         return Products(
-            self.matrix.weight,
+            self.matrix.centred,
             self.matrix.product_shift,
             path.accumulator,
-            inputs=format_range(path.input, centred=True),
-            start=Range(start, start),
+            inputs=format_range(path.input, centred=not path.folded_zero_point),
+            start=Range(self._start, self._start),
             last=last.astype(np.int64) if path.bias_stage is BiasStage.LAST else None,
         )
 
     @cached_property
+    def _start(self) -> Any:
+        """What the accumulators start with, Python integers ``(rows,)``."""
+        path = self.datapath
+        start = self.bias.at(path.bias_stage, BiasStage.FIRST)
+        return start + self.matrix.fold(path.input.zero_point) if path.folded_zero_point else start
+
+    @cached_property
     def _late(self) -> Integers:
-        return np.asarray(self.bias.at(self.datapath.bias_stage, BiasStage.PREACTIVATION), dtype=np.int64)
+        """What is added to the sums: the late bias, less the sums' zero point."""
+        late = self.bias.at(self.datapath.bias_stage, BiasStage.PREACTIVATION)
+        return np.asarray(late - self.datapath.sum.format.zero_point, dtype=np.int64)
 
     @cached_property
     def _stages(self) -> tuple[PreparedNarrowing, PreparedNarrowing, PreparedActivation, PreparedNarrowing]:
@@ -119,7 +127,9 @@ class Linear:
             added = Range(held.low * factor, held.high * factor).plus(late)
         preactivation = PreparedNarrowing(path.preactivation, added)
         activation = PreparedActivation(path.activation, format_range(path.preactivation.format), self.name)
-        return scaled, preactivation, activation, PreparedNarrowing(path.output, activation_range(path.activation))
+        zero_point = path.activation.format.zero_point
+        activated = activation_range(path.activation).plus(Range(-zero_point, -zero_point))
+        return scaled, preactivation, activation, PreparedNarrowing(path.output, activated)
 
     def run(self, inputs: Integers, recorder: Recorder, *, engine: str = "kernels") -> Integers:
         """The output raws ``(steps, batch, rows)`` for input raws ``(steps, batch, inputs)``.
@@ -150,20 +160,27 @@ class Linear:
 
     def _compute(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
         counts = {name: np.zeros(2, dtype=np.int64) for name in ("accumulator", "sum", "preactivation", "output")}
-        start = np.asarray(self.bias.at(self.datapath.bias_stage, BiasStage.FIRST), dtype=np.int64)
+        start = np.asarray(self._start, dtype=np.int64)
         scaled, narrowed, activated, output = self._stages
-        zero_point = self.datapath.input.zero_point
+        zero_point = 0 if self.datapath.folded_zero_point else self.datapath.input.zero_point
         total = self.products.run(raws - zero_point if zero_point else raws, start, counts["accumulator"])
         sums = scaled.run(total, counts["sum"])
         late = sums + self._late if np.any(self._late) else sums
         preactivation = narrowed.run(late, counts["preactivation"])
-        result = output.run(activated.run(preactivation), counts["output"])
+        values = activated.run(preactivation)
+        zero_point = self.datapath.activation.format.zero_point
+        result = output.run(values - zero_point if zero_point else values, counts["output"])
         for name, pair in counts.items():
             recorder.count(f"{self.name}.{name}", result.size, pair)
         return {"accumulator": total, "sum": sums, "preactivation": preactivation, "output": result}
 
+    @cached_property
+    def scalar(self) -> LinearRows:
+        """The same for the scalar specification."""
+        return LinearRows(self.matrix.scalar, self.bias.scalar, self.datapath)
+
     def _specify(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
-        vectors = [linear(row, self.matrix.scalar, self.bias.scalar, self.datapath) for row in raws.tolist()]
+        vectors = [linear(row, self.scalar) for row in raws.tolist()]
         names = ("accumulator", "sum", "preactivation", "output")
         return {
             name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(raws), self.matrix.rows)

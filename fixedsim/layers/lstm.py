@@ -1,5 +1,6 @@
 """The LSTM on integers: the general step over a batch of sequences."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -7,29 +8,30 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fixedsim.arrays import pack_activations, pack_narrowing, require_raws
+from fixedsim.arrays import require_raws
 from fixedsim.errors import InputError, ModelError
-from fixedsim.execution import (
-    PreparedActivation,
-    Products,
-    Range,
-    activation_range,
-    format_range,
-    product_range,
-    require_int64,
-)
+from fixedsim.execution import PreparedNarrowing, Products, Range, format_range
 from fixedsim.formats import Format
 from fixedsim.kernels.lstm import NARROWINGS, SIGNALS, lstm_elementwise
+from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm_stages import (
+    PackedStages,
+    kernel_signals,
+    narrowings,
+    packed_stages,
+    require_words,
+    signal_format,
+)
 from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.layers.recorder import Recorder, Signal
-from fixedsim.profiles.datapath import GATES, BiasStage, LstmDatapath
-from fixedsim.spec.layers import lstm_step
+from fixedsim.profiles.datapath import GATES, BiasStage, GateDatapath, Hazard, LstmDatapath, Narrowing
+from fixedsim.spec.layers import LstmRows, lstm_step
 
 Integers = NDArray[np.int64]
 
 
 class State(NamedTuple):
-    """Hidden state and cell of a layer, raws ``(batch, units)``."""
+    """Hidden state ``(batch, outputs)`` and cell ``(batch, units)`` of a layer, raws."""
 
     hidden: Integers
     cell: Integers
@@ -42,34 +44,73 @@ class _Steps:
     traced: dict[str, Integers]
     counts: Integers = field(default_factory=lambda: np.zeros((len(NARROWINGS), 2), dtype=np.int64))
     accumulator: Integers = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    rescaled: dict[str, Integers] = field(default_factory=dict)
+    projection: Recorder = field(default_factory=Recorder)
 
 
 @dataclass(frozen=True, eq=False)
 class Lstm:
     """A unidirectional LSTM on raws; the step is :class:`LstmDatapath`'s, gates input, forget, candidate, output.
 
-    Inputs are ``(steps, batch, inputs)`` raws of ``datapath.input``; hidden state, and so the output, are raws of
-    ``datapath.hidden.format``, the cell of ``datapath.cell.format``. Rows of the matrices are gate-major.
+    Inputs are ``(steps, batch, inputs)`` raws of ``datapath.input``. The hidden state, and so the output, are raws of
+    ``output_format``, as the step wrote them; the recurrence may read them in another format. The cell is of
+    ``datapath.read_cell``. Rows of the matrices are gate-major, over the gates that the datapath has; ``peephole`` and
+    ``norm`` map gates to their weights ``(units,)``. With a ``projection``, the outputs are its ``rows``.
+
+    A stale sigmoid register (``datapath.hazard``) is no part of the state: each run and each reset starts it at the
+    sigmoid of zero.
     """
 
     name: str
-    input_matrix: Matrix  # (4 * units, inputs)
-    recurrent_matrix: Matrix  # (4 * units, units)
-    bias: Bias  # (4 * units,)
+    input_matrix: Matrix  # (gates * units, inputs)
+    recurrent_matrix: Matrix  # (gates * units, outputs)
+    bias: Bias  # (gates * units,)
     datapath: LstmDatapath
+    peephole: Mapping[str, Integers] = field(default_factory=dict)
+    norm: Mapping[str, Integers] = field(default_factory=dict)
+    projection: Linear | None = None
 
     def __post_init__(self) -> None:
-        rows = 4 * self.units
+        path = self.datapath
+        rows = len(path.present) * self.units
         for what, matrix in (("input", self.input_matrix), ("recurrent", self.recurrent_matrix)):
-            if matrix.rows != rows:
-                raise ModelError(f"{self.name}.{what}.weight must have {rows} rows (4 x units), not {matrix.rows}")
+            if matrix.rows != rows or matrix.rows == 0:
+                raise ModelError(
+                    f"{self.name}.{what}.weight must have {rows} rows ({len(path.present)} x units), not {matrix.rows}"
+                )
         for what, raw, form in (
-            ("hidden", self.datapath.initial_hidden, self.datapath.hidden.format),
-            ("cell", self.datapath.initial_cell, self.datapath.cell.format),
+            ("hidden", path.initial_hidden, self.state_format),
+            ("cell", path.initial_cell, path.read_cell),
         ):
             if not form.contains(raw):
                 raise ModelError(f"initial {what} of {self.name} must be a raw of {form.name}, not {raw}")
-        self.bias.require_fit(self.datapath.accumulator, self.datapath.bias_stage, self.name)
+        _require_reread(self.written_format, path.hidden_state, f"hidden state of {self.name}")
+        _require_reread(self.written_format, path.output, f"output of {self.name}")
+        _require_reread(path.cell.format, path.cell_state, f"cell of {self.name}")
+        self._check_vectors("peephole", self.peephole, [g for g, c in _by_gate(path) if c.peephole is not None])
+        self._check_vectors("norm", self.norm, [g for g, c in _by_gate(path) if c.norm is not None])
+        self._check_projection()
+        self.bias.require_fit(path.accumulator, path.bias_stage, self.name)
+
+    def _check_vectors(self, what: str, given: Mapping[str, Integers], wanted: list[str]) -> None:
+        if sorted(given) != sorted(wanted):
+            raise ModelError(f"{what} weights of {self.name} must be of the gates {wanted}, not {sorted(given)}")
+        for gate, values in given.items():
+            if values.shape != (self.units,):
+                raise ModelError(f"{self.name}.{what}.{gate} must have shape ({self.units},), not {values.shape}")
+
+    def _check_projection(self) -> None:
+        given = self.recurrent_matrix.inputs
+        if self.projection is None:
+            if given != self.units:
+                raise ModelError(f"{self.name}.recurrent.weight must have {self.units} columns, not {given}")
+            return
+        path, written = self.projection.datapath, self.datapath.hidden.format
+        if self.projection.matrix.inputs != self.units or self.projection.matrix.rows != given:
+            shape = self.projection.matrix.weight.shape
+            raise ModelError(f"projection of {self.name} must be of shape ({given}, {self.units}), not {shape}")
+        if path.input != written:
+            raise ModelError(f"input of the projection of {self.name} must be {written.name}, not {path.input.name}")
 
     @classmethod
     def from_raws(
@@ -83,39 +124,58 @@ class Lstm:
         input_constants: dict[str, ArrayLike] | None = None,
         recurrent_constants: dict[str, ArrayLike] | None = None,
         bias_shift: ArrayLike | None = None,
+        peephole: Mapping[str, ArrayLike] | None = None,
+        norm: Mapping[str, ArrayLike] | None = None,
+        projection: Linear | None = None,
     ) -> Self:
-        """A layer from raw weights ``(4 * units, inputs)`` and ``(4 * units, units)`` and biases ``(4 * units,)``.
+        """A layer from raw weights ``(gates * units, inputs)``, ``(gates * units, outputs)`` and biases.
 
-        The constants may give ``product_shift``, ``multiplier``, ``shift`` and ``scale`` for each row; what is left
-        out comes from the datapath's narrowings of the first gate.
+        The constants may give ``product_shift``, ``multiplier``, ``shift``, ``zero_point`` and ``scale`` for each row;
+        what is left out comes from the narrowings of the row's gate and from the formats.
 
         Raises:
             InputError: a weight or bias that is not a raw of its format.
             ModelError: wrong shapes, constants out of range, an accumulator too narrow for the bias.
         """
-        gate, accumulator = datapath.gates[0], datapath.accumulator
+        accumulator = datapath.accumulator
+        units = np.shape(input_weight)[0] // len(datapath.present)
         from_inputs = Matrix.of(
             input_weight,
             datapath.weight,
             accumulator,
-            gate.input_sum,
+            datapath.gates[1].input_sum,
             what=f"{name}.input.weight",
-            **(input_constants or {}),
+            **(_of_gates([gate.input_sum for gate in datapath.present], units) | (input_constants or {})),
         )
         from_hidden = Matrix.of(
             recurrent_weight,
             datapath.recurrent_weight,
             accumulator,
-            gate.recurrent_sum,
+            datapath.gates[1].recurrent_sum,
             what=f"{name}.recurrent.weight",
-            **(recurrent_constants or {}),
+            **(_of_gates([gate.recurrent_sum for gate in datapath.present], units) | (recurrent_constants or {})),
         )
-        biases = Bias.of(bias, datapath.bias, from_inputs.rows, shift=bias_shift, what=f"{name}.bias")
-        return cls(name, from_inputs, from_hidden, biases, datapath)
+        cast = datapath.bias_cast
+        biases = Bias.of(bias, datapath.bias, from_inputs.rows, shift=bias_shift, cast=cast, what=f"{name}.bias")
+        return cls(
+            name,
+            from_inputs,
+            from_hidden,
+            biases,
+            datapath,
+            _vectors(peephole, datapath, "peephole", name),
+            _vectors(norm, datapath, "norm", name),
+            projection,
+        )
 
     @property
     def units(self) -> int:
-        """The width of the hidden state."""
+        """The width of the cell."""
+        return self.input_matrix.rows // len(self.datapath.present)
+
+    @property
+    def outputs(self) -> int:
+        """The width of the hidden state and of the output: the units, or the projection's."""
         return self.recurrent_matrix.inputs
 
     @property
@@ -125,95 +185,132 @@ class Lstm:
 
     @property
     def output_format(self) -> Format:
-        """The format of the output raws."""
-        return self.datapath.hidden.format
+        """The format in which the output raws are read."""
+        return self.datapath.output or self.written_format
+
+    @property
+    def written_format(self) -> Format:
+        """The format in which the step writes the hidden state, which is the output."""
+        return self.datapath.hidden.format if self.projection is None else self.projection.output_format
+
+    @property
+    def state_format(self) -> Format:
+        """The format in which the recurrence reads the hidden state."""
+        return self.datapath.hidden_state or self.written_format
 
     @cached_property
     def kernel_signals(self) -> dict[str, int]:
-        """The names of the signals, without the layer's, and their places among the kernel's."""
-        joint = {"input_accumulator": "accumulator", "input_sum": "sum"}
-        names = {}
-        for position, name in enumerate(SIGNALS):
-            prefix, _, last = name.rpartition(".")
-            if self.datapath.joint and last.startswith("recurrent_"):
-                continue
-            last = joint.get(last, last) if self.datapath.joint else last
-            name = prefix if last == "gate" else f"{prefix}.{last}".lstrip(".")
-            names[name] = position
-        return names
+        """The names of the element-wise signals, without the layer's, and their places among the kernel's."""
+        return kernel_signals(self.datapath)
 
     def signals(self) -> list[Signal]:
         """Every signal that can be traced, in order of execution."""
-        return [self._signal(name) for name in self.kernel_signals]
+        rescales = [
+            Signal(f"{self.name}.{name}", width, stage.format) for name, width, stage in self._rescales.values()
+        ]
+        signals = [*rescales, *(self._signal(name) for name in self.kernel_signals)]
+        return signals if self.projection is None else [*signals, *self.projection.signals()]
+
+    @property
+    def _rescales(self) -> dict[str, tuple[str, int, Narrowing]]:
+        """Signal, width and narrowing of the rescaled vectors that the datapath has."""
+        path = self.datapath
+        both = {
+            "input": ("rescaled_input", self.input_matrix.inputs, path.input_rescale),
+            "hidden": ("rescaled_hidden", self.outputs, path.hidden_rescale),
+        }
+        return {what: (name, width, stage) for what, (name, width, stage) in both.items() if stage is not None}
 
     def _signal(self, name: str) -> Signal:
         scale = None
         if name.endswith("accumulator"):
             matrix = self.recurrent_matrix if "recurrent" in name else self.input_matrix
-            position = GATES.index(name.split(".")[1])
+            position = self.datapath.gate_names.index(name.split(".")[1])
             scale = matrix.scale[position * self.units : (position + 1) * self.units]
-        return Signal(f"{self.name}.{name}", self.units, self._format(name), scale)
+        return Signal(f"{self.name}.{name}", self.units, signal_format(name, self.datapath), scale)
 
-    def _format(self, name: str) -> Format:
+    @property
+    def _concatenated(self) -> bool:
+        """Whether one matrix over inputs and hidden state is needed: partial sums do not stop between the two."""
+        return self.datapath.joint and bool(self.datapath.accumulator.partial)
+
+    @property
+    def _read_hidden(self) -> Format:
+        """The format of the hidden state as the products read it."""
+        rescale = self.datapath.hidden_rescale
+        return self.state_format if rescale is None else rescale.format
+
+    @cached_property
+    def _starts(self) -> tuple[Any, Any]:
+        """What the input and the recurrent accumulators start with, Python integers ``(rows,)``."""
         path = self.datapath
-        if not name.startswith("gate."):
-            stage = {"cell_activation": "cell_output"}.get(name, name)
-            form: Format = getattr(path, stage).format
-            return form
-        _, gate, *rest = name.split(".")
-        choices = path.gates[GATES.index(gate)]
-        formats = {
-            "": choices.output.format,
-            "preactivation": choices.preactivation.format,
-            "input_sum": choices.input_sum.format,
-            "sum": choices.input_sum.format,
-            "recurrent_sum": choices.recurrent_sum.format,
-        }
-        return formats.get("".join(rest), path.accumulator.format)
+        first = self.bias.at(path.bias_stage, BiasStage.FIRST)
+        zeros = np.zeros(self.input_matrix.rows, dtype=object)
+        if not path.folded_zero_point:
+            return first, zeros
+        folds = (
+            self.input_matrix.fold(path.read_input.zero_point),
+            self.recurrent_matrix.fold(self._read_hidden.zero_point),
+        )
+        return (first + folds[0] + folds[1], zeros) if path.joint else (first + folds[0], folds[1])
+
+    def _reach(self, form: Format) -> Range:
+        return format_range(form, centred=not self.datapath.folded_zero_point)
+
+    def _last(self, *, here: bool) -> Integers | None:
+        """The bias where it is added after the products of this accumulator."""
+        return self.bias.value.astype(np.int64) if here and self.datapath.bias_stage is BiasStage.LAST else None
 
     @cached_property
     def input_products(self) -> Products:
         """The bound of the input accumulators and the kernel that it allows."""
-        path = self.datapath
-        start = self.bias.at(path.bias_stage, BiasStage.FIRST)
-        last = path.bias_stage is BiasStage.LAST and not path.joint
+        path, start = self.datapath, self._starts[0]
         return Products(
-            self.input_matrix.weight,
+            self.input_matrix.centred,
             self.input_matrix.product_shift,
             path.accumulator,
-            inputs=format_range(path.input, centred=True),
+            inputs=self._reach(path.read_input),
             start=Range(start, start),
-            last=self.bias.value.astype(np.int64) if last else None,
+            last=self._last(here=not path.joint),
         )
 
     @cached_property
     def recurrent_products(self) -> Products:
         """The bound of the recurrent (or joint) accumulators and the kernel that it allows."""
         path = self.datapath
-        zeros = np.zeros(4 * self.units, dtype=object)
-        last = path.bias_stage is BiasStage.LAST and path.joint
+        if self._concatenated:
+            return self._joint_products()
         return Products(
-            self.recurrent_matrix.weight,
+            self.recurrent_matrix.centred,
             self.recurrent_matrix.product_shift,
             path.accumulator,
-            inputs=format_range(path.hidden.format, centred=True),
-            start=self.input_products.total if path.joint else Range(zeros, zeros),
+            inputs=self._reach(self._read_hidden),
+            start=self.input_products.total if path.joint else Range(self._starts[1], self._starts[1]),
             continues=self.input_products if path.joint else None,
-            last=self.bias.value.astype(np.int64) if last else None,
+            last=self._last(here=path.joint),
+        )
+
+    def _joint_products(self) -> Products:
+        """The accumulators over inputs and hidden state in one."""
+        shifts = self.input_matrix.product_shift, self.recurrent_matrix.product_shift
+        if np.any(shifts[0] != shifts[1]):
+            raise ModelError(f"product shifts of {self.name} must be the same for inputs and hidden state in one sum")
+        start = self._starts[0]
+        return Products(
+            np.concatenate([self.input_matrix.centred, self.recurrent_matrix.centred], axis=1),
+            shifts[0],
+            self.datapath.accumulator,
+            inputs=self._reach(self.datapath.read_input).union(self._reach(self._read_hidden)),
+            start=Range(start, start),
+            last=self._last(here=True),
         )
 
     @cached_property
-    def _packed(self) -> tuple[Integers, Integers, Integers, Integers, Integers]:
-        """Late bias, row constants, narrowings, activations and table values as the kernel takes them."""
-        self._require_int64()
+    def _packed(self) -> tuple[PackedStages, tuple[Integers, Integers, Integers, Integers]]:
+        """The datapath and the row constants as the kernel takes them."""
         path = self.datapath
-        stages = [
-            stage
-            for gate in path.gates
-            for stage in (gate.input_sum, gate.recurrent_sum, gate.preactivation, gate.output)
-        ]
-        stages += [path.forget_product, path.input_product, path.cell, path.cell_input, path.cell_output, path.hidden]
-        activations, values = pack_activations([*(gate.activation for gate in path.gates), path.cell_activation])
+        late = self.bias.at(path.bias_stage, BiasStage.PREACTIVATION)
+        require_words(path, late, self.name)
         constants = np.stack(
             [
                 self.input_matrix.multiplier,
@@ -222,36 +319,20 @@ class Lstm:
                 self.recurrent_matrix.shift,
             ]
         )
-        late = np.asarray(self.bias.at(path.bias_stage, BiasStage.PREACTIVATION), dtype=np.int64)
-        return late, constants, np.stack([pack_narrowing(stage) for stage in stages]), activations, values
-
-    def _require_int64(self) -> None:
-        """Refuse a datapath whose sums and products of operands could leave 64-bit words."""
-        path = self.datapath
-        late = self.bias.at(path.bias_stage, BiasStage.PREACTIVATION)
-        for gate in path.gates:
-            sums = format_range(gate.input_sum.format)
-            if not path.joint:
-                sums = sums.plus(format_range(gate.recurrent_sum.format))
-            require_int64(sums.plus(Range(late, late)), f"{self.name}: sum of the pre-activation")
-            PreparedActivation(gate.activation, format_range(gate.preactivation.format), self.name)
-        PreparedActivation(path.cell_activation, format_range(path.cell_input.format), self.name)
-        gates = dict(zip(GATES, (format_range(gate.output.format) for gate in path.gates), strict=True))
-        kept = product_range(gates["forget"], format_range(path.cell.format))
-        require_int64(kept, f"{self.name}: forget gate times cell")
-        require_int64(product_range(gates["input"], gates["candidate"]), f"{self.name}: input gate times candidate")
-        added = format_range(path.forget_product.format).plus(format_range(path.input_product.format))
-        require_int64(added, f"{self.name}: sum of the cell")
-        activated = format_range(path.cell_output.format)
-        require_int64(product_range(gates["output"], activated), f"{self.name}: output gate times cell activation")
-        require_int64(activation_range(path.cell_activation), f"{self.name}: cell activation")
+        weights, norm_bias = np.zeros((8, self.units), np.int64), np.zeros((4, self.units), np.int64)
+        for position, gate in enumerate(GATES):
+            weights[position] = self.peephole.get(gate, 0)
+            weights[4 + position] = self.norm.get(gate, 0)
+            if gate in self.norm:
+                first = path.gate_names.index(gate) * self.units
+                norm_bias[position] = self.bias.value[first : first + self.units].astype(np.int64)
+        return packed_stages(path), (np.asarray(late, dtype=np.int64), constants, weights, norm_bias)
 
     def initial_state(self, batch: int) -> State:
         """The state after a reset, for ``batch`` sequences."""
-        shape = (batch, self.units)
         return State(
-            np.full(shape, self.datapath.initial_hidden, dtype=np.int64),
-            np.full(shape, self.datapath.initial_cell, dtype=np.int64),
+            np.full((batch, self.outputs), self.datapath.initial_hidden, dtype=np.int64),
+            np.full((batch, self.units), self.datapath.initial_cell, dtype=np.int64),
         )
 
     def check_state(self, state: State, batch: int) -> State:
@@ -260,12 +341,12 @@ class Lstm:
         Raises:
             InputError: another shape, or raws outside the formats.
         """
-        path, shape = self.datapath, (batch, self.units)
+        forms = ("h", self.state_format, self.outputs), ("c", self.datapath.read_cell, self.units)
         parts = []
-        for what, raws, form in zip(("h", "c"), state, (path.hidden.format, path.cell.format), strict=True):
+        for (what, form, width), raws in zip(forms, state, strict=True):
             checked = require_raws(raws, form, f"state {what} of {self.name}")
-            if checked.shape != shape:
-                raise InputError(f"state {what} of {self.name} must have shape {shape}, not {checked.shape}")
+            if checked.shape != (batch, width):
+                raise InputError(f"state {what} of {self.name} must have shape {(batch, width)}, not {checked.shape}")
             parts.append(np.array(checked, dtype=np.int64))
         return State(*parts)
 
@@ -279,7 +360,7 @@ class Lstm:
         reset: NDArray[np.bool_] | None = None,
         engine: str = "kernels",
     ) -> tuple[Integers, State]:
-        """The hidden state of every step ``(steps, batch, units)``, and the state after the last.
+        """The hidden state of every step ``(steps, batch, outputs)``, and the state after the last.
 
         ``state`` stands in for the initial one. Sequence ``n`` ends after ``lengths[n]`` steps: past them its state
         stays and its output is the raw that means zero. ``reset[t, n]`` puts the state back before step ``t``.
@@ -294,13 +375,17 @@ class Lstm:
         steps, batch = raws.shape[:2]
         now = self.initial_state(batch) if state is None else self.check_state(state, batch)
         initial = self.initial_state(batch)
-        collected = _Steps(self._trace_arrays(recorder, steps, batch))
-        advance = self._kernel_step(raws, collected) if engine == "kernels" else self._scalar_step(raws, collected)
-        output = np.full((steps, batch, self.units), self.output_format.zero_point, dtype=np.int64)
+        wanted = [signal.name for signal in self.signals() if recorder.wants(signal.name)]
+        collected = _Steps(self._trace_arrays(wanted, steps, batch), projection=Recorder(frozenset(wanted)))
+        register = np.full((batch, 1), self._packed[0].register, dtype=np.int64)
+        begin = self._kernel_step if engine == "kernels" else self._scalar_step
+        advance = begin(raws, register, collected)
+        output = np.full((steps, batch, self.outputs), self.output_format.zero_point, dtype=np.int64)
         for step in range(steps):
             if reset is not None and reset[step].any():
                 back = (reset[step] if lengths is None else reset[step] & (lengths > step))[:, None]
                 now = State(np.where(back, initial.hidden, now.hidden), np.where(back, initial.cell, now.cell))
+                register[back[:, 0]] = self._packed[0].register
             after = advance(step, now)
             if lengths is not None and (lengths <= step).any():
                 going = (lengths > step)[:, None]
@@ -312,58 +397,116 @@ class Lstm:
                 output[step] = after.hidden
                 now = after
         for name, trace in collected.traced.items():
-            recorder.record(f"{self.name}.{name}", trace)
+            recorder.record(name, trace)
         if engine == "kernels":  # the specification counts nothing
             self._count(recorder, collected, steps * batch * self.units)
         return output, now
 
-    def _trace_arrays(self, recorder: Recorder, steps: int, batch: int) -> dict[str, Integers]:
-        wanted = [name for name in self.kernel_signals if recorder.wants(f"{self.name}.{name}")]
-        return {name: np.zeros((steps, batch, self.units), dtype=np.int64) for name in wanted}
+    def _trace_arrays(self, wanted: list[str], steps: int, batch: int) -> dict[str, Integers]:
+        widths = {signal.name: signal.units for signal in self.signals()}
+        return {name: np.zeros((steps, batch, widths[name]), dtype=np.int64) for name in wanted}
 
-    def _kernel_step(self, raws: Integers, collected: _Steps) -> Any:
+    def _rescaled(self, what: str, raws: Integers, form: Format, collected: _Steps) -> tuple[Integers, Integers]:
+        """A vector ``(N, width)`` as the products read it, and the raws before their zero point is taken away."""
+        if what in self._rescales:
+            name, _, stage = self._rescales[what]
+            counts = collected.rescaled.setdefault(name, np.zeros(2, dtype=np.int64))
+            prepared = PreparedNarrowing(stage, format_range(form, centred=True))
+            raws = prepared.run(raws - form.zero_point, counts)
+            form = stage.format
+        folded = self.datapath.folded_zero_point or form.zero_point == 0
+        return (raws if folded else raws - form.zero_point), raws
+
+    def _kernel_step(self, raws: Integers, register: Integers, collected: _Steps) -> Callable[[int, State], State]:
         """A function ``(step, state) -> state`` over the compiled kernels."""
-        path = self.datapath
-        late, constants, narrowings, activations, values = self._packed
-        input_counts = np.zeros(2, dtype=np.int64)
+        path, (packed, rows) = self.datapath, self._packed
         steps, batch, width = raws.shape
-        centred = (raws - path.input.zero_point).reshape(steps * batch, width)
-        start = np.asarray(self.bias.at(path.bias_stage, BiasStage.FIRST), dtype=np.int64)
-        totals = self.input_products.run(centred, start, input_counts, finish=not path.joint)
-        totals = np.ascontiguousarray(totals).reshape(steps, batch, 4 * self.units)
-        collected.accumulator += input_counts
-        signals = np.zeros((len(SIGNALS) if collected.traced else 0, batch, self.units), dtype=np.int64)
-        nothing = np.zeros((batch, 4 * self.units), dtype=np.int64)
-        zero = path.hidden.format.zero_point
+        flat = raws.reshape(steps * batch, width)
+        read, rescaled = self._rescaled("input", flat, path.input, collected)
+        input_trace = f"{self.name}.rescaled_input"
+        if input_trace in collected.traced:
+            collected.traced[input_trace][:] = rescaled.reshape(raws.shape)
+        starts = [np.asarray(start, dtype=np.int64) for start in self._starts]
+        totals = read.reshape(steps, batch, width)
+        if not self._concatenated:
+            totals = self.input_products.run(read, starts[0], collected.accumulator, finish=not path.joint)
+            totals = np.ascontiguousarray(totals).reshape(steps, batch, self.input_matrix.rows)
+        placed = self._placed(collected)
+        signals = np.zeros((len(SIGNALS) if placed else 0, batch, self.units), dtype=np.int64)
 
         def advance(step: int, state: State) -> State:
-            hidden = state.hidden - zero if zero else state.hidden
-            begin = totals[step] if path.joint else nothing
-            recurrent = self.recurrent_products.run(hidden, begin, collected.accumulator)
-            first, second = (recurrent, nothing) if path.joint else (totals[step], recurrent)
-            cell, after = state.cell.copy(), np.empty_like(state.hidden)
+            hidden, rescaled = self._rescaled("hidden", state.hidden, self.state_format, collected)
+            self._trace(collected, step, "rescaled_hidden", rescaled)
+            sums = self._sums(totals[step], hidden, starts, collected)
+            cell, after = state.cell.copy(), np.empty_like(state.cell)
             lstm_elementwise(
-                first,
-                second,
-                late,
-                constants,
-                path.joint,
-                narrowings,
-                activations,
-                values,
+                *sums,
+                rows,
+                packed.choices,
+                packed.narrowings,
+                packed.centres,
+                packed.activations,
+                packed.values,
                 cell,
                 after,
+                register,
                 signals,
                 collected.counts,
             )
-            for name, trace in collected.traced.items():
-                trace[step] = signals[self.kernel_signals[name]]
-            return State(after, cell)
+            for trace, place in placed:
+                trace[step] = signals[place]
+            return State(self._project(after, step, collected, "kernels"), cell)
 
         return advance
 
-    def _scalar_step(self, raws: Integers, collected: _Steps) -> Any:
+    def _placed(self, collected: _Steps) -> list[tuple[Integers, int]]:
+        """The traces that the kernel fills, and the places of their signals."""
+        named = {f"{self.name}.{name}": place for name, place in self.kernel_signals.items()}
+        return [(trace, named[name]) for name, trace in collected.traced.items() if name in named]
+
+    def _trace(self, collected: _Steps, step: int, name: str, raws: Integers) -> None:
+        trace = collected.traced.get(f"{self.name}.{name}")
+        if trace is not None:
+            trace[step] = raws
+
+    def _sums(
+        self, totals: Integers, hidden: Integers, starts: list[Integers], collected: _Steps
+    ) -> tuple[Integers, Integers]:
+        """The input and the recurrent accumulators ``(batch, rows)``; joint, both are the one there is."""
+        batch = len(hidden)
+        if self._concatenated:
+            vector = np.concatenate([totals, hidden], axis=1)
+            joint = self.recurrent_products.run(vector, starts[0], collected.accumulator)
+            return joint, joint
+        begin = totals if self.datapath.joint else np.broadcast_to(starts[1], (batch, self.input_matrix.rows))
+        recurrent = self.recurrent_products.run(hidden, begin, collected.accumulator)
+        return (recurrent, recurrent) if self.datapath.joint else (totals, recurrent)
+
+    def _project(self, hidden: Integers, step: int, collected: _Steps, engine: str) -> Integers:
+        """The hidden state ``(batch, outputs)`` from the hidden output ``(batch, units)``."""
+        if self.projection is None:
+            return hidden
+        projected = self.projection.run(hidden[None], collected.projection, engine=engine)[0]
+        for name, trace in collected.projection.traces.items():
+            collected.traced[name][step] = trace[0]
+        return projected
+
+    @cached_property
+    def scalar(self) -> LstmRows:
+        """The same for the scalar specification."""
+        return LstmRows(
+            self.input_matrix.scalar,
+            self.recurrent_matrix.scalar,
+            self.bias.scalar,
+            {gate: raws.tolist() for gate, raws in self.peephole.items()},
+            {gate: raws.tolist() for gate, raws in self.norm.items()},
+            None if self.projection is None else self.projection.scalar,
+        )
+
+    def _scalar_step(self, raws: Integers, register: Integers, collected: _Steps) -> Callable[[int, State], State]:
         """The same function over the scalar specification."""
+        written = "hidden" if self.projection is None else "projection.output"
+        stale = self.datapath.hazard is Hazard.STALE_SIGMOID
 
         def advance(step: int, state: State) -> State:
             signals = [
@@ -371,23 +514,60 @@ class Lstm:
                     raws[step, sequence].tolist(),
                     state.hidden[sequence].tolist(),
                     state.cell[sequence].tolist(),
-                    input_matrix=self.input_matrix.scalar,
-                    recurrent_matrix=self.recurrent_matrix.scalar,
-                    bias=self.bias.scalar,
-                    datapath=self.datapath,
+                    self.scalar,
+                    self.datapath,
+                    int(register[sequence, 0]) if stale else None,
                 )
                 for sequence in range(raws.shape[1])
             ]
             for name, trace in collected.traced.items():
-                trace[step] = [each[name] for each in signals]
-            shape = state.hidden.shape
-            hidden, cell = (np.array([each[name] for each in signals], dtype=np.int64) for name in ("hidden", "cell"))
-            return State(hidden.reshape(shape), cell.reshape(shape))
+                trace[step] = [each[name.removeprefix(f"{self.name}.")] for each in signals]
+            for sequence, each in enumerate(signals):
+                register[sequence, 0] = each["gate.output"][-1]
+            hidden, cell = (np.array([each[name] for each in signals], dtype=np.int64) for name in (written, "cell"))
+            return State(hidden.reshape(state.hidden.shape), cell.reshape(state.cell.shape))
 
         return advance
 
     def _count(self, recorder: Recorder, collected: _Steps, values: int) -> None:
-        recorder.count(f"{self.name}.accumulator", 4 * values, collected.accumulator)
+        rows = len(self.datapath.present)
+        recorder.count(f"{self.name}.accumulator", rows * values, collected.accumulator)
+        present = narrowings(self.datapath)
         for name, counts in zip(NARROWINGS, collected.counts, strict=True):
-            if not (self.datapath.joint and "recurrent" in name):
+            if name in present:
                 recorder.count(f"{self.name}.{name}", values, counts)
+        for name, width, _ in self._rescales.values():
+            counts = collected.rescaled.get(name, np.zeros(2, dtype=np.int64))
+            recorder.count(f"{self.name}.{name}", values // self.units * width, counts)
+        for name, count in collected.projection.counts.items():
+            recorder.count(name, count.values, (count.low, count.high))
+
+
+def _by_gate(path: LstmDatapath) -> list[tuple[str, GateDatapath]]:
+    return list(zip(path.gate_names, path.present, strict=True))
+
+
+def _of_gates(stages: list[Narrowing], units: int) -> dict[str, ArrayLike]:
+    """Multiplier and shift of each row from the narrowing of its gate."""
+    return {
+        "multiplier": np.repeat([stage.multiplier for stage in stages], units),
+        "shift": np.repeat([stage.shift for stage in stages], units),
+    }
+
+
+def _vectors(given: Mapping[str, ArrayLike] | None, path: LstmDatapath, what: str, name: str) -> dict[str, Integers]:
+    """The weights of peepholes or norms, each checked against the format of its gate's."""
+    parts = {gate: getattr(choices, what) for gate, choices in _by_gate(path)}
+    for gate in given or {}:
+        if parts.get(gate) is None:
+            raise ModelError(f"{what} weights of {name} must be of gates whose datapath has a {what}, not of {gate}")
+    return {
+        gate: np.asarray(require_raws(raws, parts[gate].weight, f"{name}.{what}.{gate}"), dtype=np.int64)
+        for gate, raws in (given or {}).items()
+    }
+
+
+def _require_reread(written: Format, read: Format | None, what: str) -> None:
+    """Refuse a format to read raws in that does not hold all that may have been written."""
+    if read is not None and not (read.raw_min <= written.raw_min and written.raw_max <= read.raw_max):
+        raise ModelError(f"{what} must be read in a format that holds the raws of {written.name}, not {read.name}")

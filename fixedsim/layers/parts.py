@@ -11,11 +11,12 @@ from fixedsim.arrays import require_raws
 from fixedsim.casts import Overflow
 from fixedsim.errors import ModelError
 from fixedsim.formats import Format, bits_for
-from fixedsim.profiles.datapath import MAX_MULTIPLIER, MAX_SHIFT, Accumulator, BiasStage, Narrowing
+from fixedsim.profiles.datapath import MAX_SHIFT, Accumulator, BiasStage, Narrowing
 from fixedsim.spec.layers import BiasRows, MatrixRows
 
 Integers = NDArray[np.int64]
 MAX_BIAS_BITS = 63  # as it enters
+MAX_ZERO_POINT = 1 << 31
 
 
 def smallest(values: ArrayLike) -> NDArray[np.integer[Any]]:
@@ -47,13 +48,15 @@ class Matrix:
     """A weight matrix ``(rows, inputs)`` of raws, and for each row the constants of its narrowings.
 
     ``product_shift`` belongs to the narrowing of products, ``multiplier`` and ``shift`` to the requantization of the
-    row's accumulator; ``scale`` is the real value of one unit of the row's accumulator, for dequantized traces only.
+    row's accumulator; ``zero_point`` is the raw weight that means zero; ``scale`` is the real value of one unit of the
+    row's accumulator, for dequantized traces only.
     """
 
     weight: NDArray[np.integer[Any]]
     product_shift: Integers
     multiplier: Integers
     shift: Integers
+    zero_point: Integers
     scale: NDArray[np.float64]
 
     @staticmethod
@@ -66,6 +69,7 @@ class Matrix:
         product_shift: ArrayLike | None = None,
         multiplier: ArrayLike | None = None,
         shift: ArrayLike | None = None,
+        zero_point: ArrayLike | None = None,
         scale: ArrayLike = 1.0,
         what: str = "weight",
     ) -> "Matrix":
@@ -80,12 +84,14 @@ class Matrix:
             raise ModelError(f"{what} must have 2 axes (rows, inputs), not shape {raws.shape}")
         rows = raws.shape[0]
         product = accumulator.product.shift if accumulator.product else 0
-        bounds = -MAX_SHIFT, MAX_SHIFT
+        shifts = -requantize.max_shift, requantize.max_shift
+        multipliers = 1, requantize.max_multiplier
         return Matrix(
             smallest(raws),
-            row_constants(product_shift, product, rows, *bounds, f"product shift of {what}"),
-            row_constants(multiplier, requantize.multiplier, rows, 1, MAX_MULTIPLIER, f"multiplier of {what}"),
-            row_constants(shift, requantize.shift, rows, *bounds, f"shift of {what}"),
+            row_constants(product_shift, product, rows, -MAX_SHIFT, MAX_SHIFT, f"product shift of {what}"),
+            row_constants(multiplier, requantize.multiplier, rows, *multipliers, f"multiplier of {what}"),
+            row_constants(shift, requantize.shift, rows, *shifts, f"shift of {what}"),
+            row_constants(zero_point, form.zero_point, rows, -MAX_ZERO_POINT, MAX_ZERO_POINT, f"zero point of {what}"),
             np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (rows,))),
         )
 
@@ -100,32 +106,58 @@ class Matrix:
         return int(self.weight.shape[1])
 
     @cached_property
+    def centred(self) -> NDArray[np.integer[Any]]:
+        """The weights less their zero points ``(rows, inputs)``."""
+        if not np.any(self.zero_point):
+            return self.weight
+        return smallest(self.weight.astype(np.int64) - self.zero_point[:, None])
+
+    def fold(self, zero_point: int) -> Any:
+        """``-zero_point * sum of the row's weights`` as Python integers ``(rows,)``: what lets inputs stay raw."""
+        return -zero_point * np.sum(self.centred.astype(np.int64), axis=1).astype(object)
+
+    @cached_property
     def scalar(self) -> MatrixRows:
         """The same for the scalar specification."""
         return MatrixRows(
-            self.weight.tolist(), self.product_shift.tolist(), self.multiplier.tolist(), self.shift.tolist()
+            self.weight.tolist(),
+            self.product_shift.tolist(),
+            self.multiplier.tolist(),
+            self.shift.tolist(),
+            self.zero_point.tolist(),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Bias:
-    """Stored biases ``(rows,)``; each enters as ``raw * 2**shift`` at the stage that the datapath names."""
+    """Stored biases ``(rows,)``; each enters as ``raw * 2**shift``, narrowed by ``cast``, at the datapath's stage."""
 
     raw: NDArray[np.integer[Any]]
     shift: Integers
+    cast: Narrowing | None = None
 
     @staticmethod
-    def of(raw: ArrayLike | None, form: Format, rows: int, *, shift: ArrayLike | None = None, what: str) -> "Bias":
+    def of(
+        raw: ArrayLike | None,
+        form: Format,
+        rows: int,
+        *,
+        shift: ArrayLike | None = None,
+        cast: Narrowing | None = None,
+        what: str,
+    ) -> "Bias":
         """Checked biases, zeros where there are none.
 
         Raises:
             InputError: a bias that is not a raw of ``form``.
-            ModelError: not one for each row, a shift outside 0..62, or ``raw * 2**shift`` beyond 63 bits.
+            ModelError: not one for each row, a shift outside 0..62 (-62..62 with a cast), or a bias that is beyond 63
+                bits as it enters.
         """
         raws = require_raws(np.zeros(rows, dtype=np.int64) if raw is None else raw, form, what)
         if raws.shape != (rows,):
             raise ModelError(f"{what} must have shape ({rows},), not {raws.shape}")
-        bias = Bias(smallest(raws), row_constants(shift, 0, rows, 0, MAX_SHIFT, f"shift of {what}"))
+        own, least = (0, 0) if cast is None else (-cast.shift, -MAX_SHIFT)
+        bias = Bias(smallest(raws), row_constants(shift, own, rows, least, MAX_SHIFT, f"shift of {what}"), cast)
         widest = max((bits_for(int(value), int(value)) for value in bias.value), default=1)
         if widest > MAX_BIAS_BITS:
             raise ModelError(f"{what} must fit {MAX_BIAS_BITS} bits after its shift, not {widest}")
@@ -133,8 +165,8 @@ class Bias:
 
     @cached_property
     def value(self) -> Any:
-        """``raw * 2**shift`` as Python integers ``(rows,)``."""
-        return np.array([int(raw) << int(shift) for raw, shift in zip(self.raw, self.shift, strict=True)], dtype=object)
+        """The biases as they enter, as Python integers ``(rows,)``."""
+        return np.array([self.scalar.value(row) for row in range(len(self.raw))], dtype=object)
 
     def at(self, stage: BiasStage, wanted: BiasStage) -> Any:
         """The values where the bias enters at ``wanted``, else zeros."""
@@ -143,7 +175,7 @@ class Bias:
     @cached_property
     def scalar(self) -> BiasRows:
         """The same for the scalar specification."""
-        return BiasRows(self.raw.tolist(), self.shift.tolist())
+        return BiasRows(self.raw.tolist(), self.shift.tolist(), self.cast)
 
     def require_fit(self, accumulator: Accumulator, stage: BiasStage, what: str) -> None:
         """Refuse biases that the accumulator would cut off at once.
@@ -151,7 +183,8 @@ class Bias:
         Raises:
             ModelError: a bias that enters a saturating accumulator and does not fit it.
         """
-        if stage is BiasStage.PREACTIVATION or accumulator.overflow is Overflow.WRAP or not len(self.raw):
+        kept = accumulator.overflow not in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE) and self.cast is None
+        if not kept or stage not in (BiasStage.FIRST, BiasStage.LAST) or not len(self.raw):
             return
         form = accumulator.format
         widths = [bits_for(int(value), int(value)) for value in self.value]

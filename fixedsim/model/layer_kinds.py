@@ -6,15 +6,16 @@ from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.layers.reversal import Reversal
 
-IntegerLayer = Embedding | Linear | Lstm | Bidirectional
+IntegerLayer = Embedding | Linear | Lstm | Bidirectional | Reversal
 RealLayer = RealEmbedding | RealLinear | RealLstm | RealBidirectional
 Layer = IntegerLayer | RealLayer
 
 
 def input_format(layer: Layer) -> Format | None:
     """The format of the raws that the layer reads; None for tokens and reals."""
-    return layer.input_format if isinstance(layer, Linear | Lstm | Bidirectional) else None
+    return layer.input_format if isinstance(layer, Linear | Lstm | Bidirectional | Reversal) else None
 
 
 def output_format(layer: Layer) -> Format | None:

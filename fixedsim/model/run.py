@@ -19,6 +19,7 @@ from fixedsim.layers.lstm import State as LstmState
 from fixedsim.layers.real import LstmState as RealState
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
 from fixedsim.layers.recorder import OverflowCount, Recorder
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model.layer_kinds import Layer, directions, input_format, output_format
 
 State = dict[str, tuple[NDArray[Any], NDArray[Any]]]
@@ -116,6 +117,8 @@ class Run:
                 return layer.run(values, recorder, engine=self.engine)
             case RealEmbedding() | RealLinear():
                 return layer.run(values)
+            case Reversal():
+                return layer.run(values, lengths=self.lengths)
             case Lstm():
                 output, after[layer.name] = layer.run(
                     values, recorder, state=self._integer_state(layer), **self._course(), engine=self.engine

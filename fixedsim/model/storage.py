@@ -5,6 +5,7 @@ from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model.layer_kinds import Layer
 from fixedsim.model.model import Model
 
@@ -26,14 +27,11 @@ def _layer_bits(layer: Layer) -> dict[str, int]:
                 f"{layer.name}.bias": layer.bias.raw.size * layer.datapath.bias.bits,
             }
         case Lstm():
-            return {
-                f"{layer.name}.input.weight": layer.input_matrix.weight.size * layer.datapath.weight.bits,
-                f"{layer.name}.recurrent.weight": layer.recurrent_matrix.weight.size
-                * layer.datapath.recurrent_weight.bits,
-                f"{layer.name}.bias": layer.bias.raw.size * layer.datapath.bias.bits,
-            }
+            return _lstm_bits(layer)
         case Bidirectional() | RealBidirectional():
             return _layer_bits(layer.forward) | _layer_bits(layer.backward)
+        case Reversal():
+            return {}
         case RealEmbedding():
             return {f"{layer.name}.weight": layer.weight.size * FLOAT_BITS}
         case RealLinear():
@@ -47,3 +45,18 @@ def _layer_bits(layer: Layer) -> dict[str, int]:
                 f"{layer.name}.recurrent.weight": layer.recurrent_weight.size * FLOAT_BITS,
                 f"{layer.name}.bias": layer.bias.size * FLOAT_BITS,
             }
+
+
+def _lstm_bits(layer: Lstm) -> dict[str, int]:
+    path = layer.datapath
+    found = {
+        f"{layer.name}.input.weight": layer.input_matrix.weight.size * path.weight.bits,
+        f"{layer.name}.recurrent.weight": layer.recurrent_matrix.weight.size * path.recurrent_weight.bits,
+        f"{layer.name}.bias": layer.bias.raw.size * path.bias.bits,
+    }
+    for gate, choices in zip(path.gate_names, path.present, strict=True):
+        if choices.peephole is not None:
+            found[f"{layer.name}.peephole.{gate}"] = layer.units * choices.peephole.weight.bits
+        if choices.norm is not None:
+            found[f"{layer.name}.norm.{gate}"] = layer.units * choices.norm.weight.bits
+    return found if layer.projection is None else found | _layer_bits(layer.projection)

@@ -14,20 +14,23 @@ from safetensors.numpy import save
 
 from fixedsim.errors import FileError, FixedsimError
 from fixedsim.files import read_tensors, write_atomically
+from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.parts import Bias, Matrix, smallest
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model.layer_kinds import Layer
 from fixedsim.model.model import ARITHMETIC, Model
 from fixedsim.profiles.datapath import EmbeddingDatapath, LinearDatapath, LstmDatapath
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)  # a file of schema 1 lacks what came later: zero points of weights, peepholes, projections
 KEY = "fixedsim.model"
 Tensors = dict[str, NDArray[Any]]
-_CONSTANTS = ("product_shift", "multiplier", "shift", "scale")
+_CONSTANTS = ("product_shift", "multiplier", "shift", "zero_point", "scale")
 _KINDS: dict[str, type] = {
     "name": str,
     "layers": list,
@@ -102,9 +105,10 @@ def load_model(path: Path | str) -> Model:
 
 def _check_document(document: dict[str, Any], tensors: Tensors) -> None:
     """Refuse another version, another type of a key, and content that has changed since it was written."""
-    for key, known in (("schema", SCHEMA), ("arithmetic", ARITHMETIC)):
-        if document.get(key) != known:
-            raise FileError(f"{KEY}.{key} must be {known}, not {document.get(key)!r}; quantize the network again")
+    for key, known in (("schema", READABLE), ("arithmetic", (ARITHMETIC,))):
+        if document.get(key) not in known:
+            allowed = " or ".join(map(str, known))
+            raise FileError(f"{KEY}.{key} must be {allowed}, not {document.get(key)!r}; quantize the network again")
     for key, kind in _KINDS.items():
         if not isinstance(document[key], kind):
             raise FileError(f"{KEY}.{key} must be a {kind.__name__}, not {type(document[key]).__name__}")
@@ -187,10 +191,17 @@ def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
             _write_matrix(f"{layer.name}.input.weight", layer.input_matrix, tensors)
             _write_matrix(f"{layer.name}.recurrent.weight", layer.recurrent_matrix, tensors)
             _write_bias(f"{layer.name}.bias", layer.bias, tensors)
+            for what, vectors in (("peephole", layer.peephole), ("norm", layer.norm)):
+                entry |= {what: sorted(vectors)}
+                tensors |= {f"{layer.name}.{what}.{gate}": smallest(raws) for gate, raws in vectors.items()}
+            if layer.projection is not None:
+                entry |= {"projection": _write_layer(layer.projection, tensors)}
             return entry | {"datapath": _dump(LstmDatapath, layer.datapath, tensors)}
         case Bidirectional() | RealBidirectional():
             both = [_write_layer(part, tensors) for part in (layer.forward, layer.backward)]
             return entry | {"directions": both}
+        case Reversal():
+            return entry | {"form": TypeAdapter(Format).dump_python(layer.form, mode="json")}
         case RealEmbedding():
             tensors[f"{layer.name}.weight"] = layer.weight
             return entry
@@ -241,7 +252,19 @@ class _Reader:
         return {
             constant: self.reals(f"{name}.scale") if constant == "scale" else self.tensor(f"{name}.{constant}")
             for constant in _CONSTANTS
+            if constant != "zero_point" or f"{name}.zero_point" in self.tensors
         }
+
+    def vectors(self, entry: Mapping[str, Any], what: str) -> dict[str, NDArray[Any]]:
+        return {gate: self.tensor(f"{entry['name']}.{what}.{gate}") for gate in entry.get(what, ())}
+
+    def projection(self, entry: Mapping[str, Any]) -> Linear | None:
+        if "projection" not in entry:
+            return None
+        layer = self.layer(entry["projection"])
+        if not isinstance(layer, Linear):
+            raise FileError(f"projection of {entry['name']} must be a Linear, not a {type(layer).__name__}")
+        return layer
 
     def layer(self, entry: Mapping[str, Any]) -> Layer:
         name = entry["name"]
@@ -275,12 +298,18 @@ class _Reader:
                     input_constants=self.constants(f"{name}.input.weight"),
                     recurrent_constants=self.constants(f"{name}.recurrent.weight"),
                     bias_shift=self.tensor(f"{name}.bias.shift"),
+                    peephole=self.vectors(entry, "peephole"),
+                    norm=self.vectors(entry, "norm"),
+                    projection=self.projection(entry),
                 )
             case "Bidirectional":
                 forward, backward = (self.layer(part) for part in entry["directions"])
                 if not isinstance(forward, Lstm) or not isinstance(backward, Lstm):
                     raise FileError(f"directions of {name} must be two Lstm")
                 return Bidirectional(name, forward, backward)
+            case "Reversal":
+                _check_scales(entry["form"])
+                return Reversal(name, TypeAdapter(Format).validate_python(entry["form"]))
             case _:
                 return self._real_layer(entry)
 
