@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fixedsim.arrays import to_raw, to_real
 from fixedsim.errors import NetworkError
 from fixedsim.formats import Format
-from fixedsim.profiles.profile import OneBit, Profile, Scheme
+from fixedsim.profiles.choices import OneBit, Scheme
+from fixedsim.profiles.profile import Profile
 
 _TRIED = 5  # powers of two tried downward from the range
 _RATIOS = 32
@@ -41,14 +42,27 @@ class ActivationRange:
 def activation_format(bits: int, reach: ActivationRange, profile: Profile) -> Format:
     """The format of ``bits`` bits that holds the range; with samples, the one of least squared error over them.
 
-    Power-of-two formats round the range up to a power of two: the upper end itself saturates by one step.
+    Power-of-two formats round the range up to a power of two: the upper end itself saturates by one step. Affine ones
+    take the range as it is.
     """
     low, high = min(reach.low, 0.0), max(reach.high, 0.0)
+    if profile.activation.fixed is not None:
+        return profile.activation.fixed.format
+    if profile.activation.scheme is Scheme.AFFINE:
+        return _affine(bits, low, high)
     candidates = _powers(bits, low, high, profile) if _is_power(profile) else _scaled(bits, low, high)
     if reach.samples is None:
         return candidates[0]
     errors = [_error(reach.samples, form, profile) for form in candidates]
     return candidates[errors.index(min(errors))]
+
+
+def _affine(bits: int, low: float, high: float) -> Format:
+    """All raws over ``low .. high``; the scale is an IEEE binary32 number, the zero point the raw nearest to zero."""
+    form = Format.integer(bits)
+    scale = float(np.float32((high - low) / (form.raw_max - form.raw_min)))
+    zero_point = int(np.rint(form.raw_min - low / scale))
+    return Format.affine(bits, Fraction(scale), min(max(zero_point, form.raw_min), form.raw_max))
 
 
 def _is_power(profile: Profile) -> bool:

@@ -17,6 +17,7 @@ from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, Lst
 from fixedsim.network.network import Network
 from fixedsim.network.weights import run_weights
 from fixedsim.patterns import matching
+from fixedsim.profiles.choices import ActivationChoices, Sums, WeightChoices
 from fixedsim.profiles.profile import Profile, load_profile
 from fixedsim.quantization.activations import RangeMethod
 from fixedsim.quantization.build import Builder
@@ -68,12 +69,11 @@ def quantize(
     choices = load_profile(profile)
     description = network.description
     rule = description.bit_rnn
-    widths = Widths(
-        description,
-        _default(weight_bits, rule.weight_bits if rule else None),
-        _default(activation_bits, rule.activation_bits if rule else None),
-        bits or {},
+    weight_width = _default(weight_bits, rule.weight_bits if rule else None, _profile_bits(choices.weight))
+    activation_width = _default(
+        activation_bits, rule.activation_bits if rule else None, _profile_bits(choices.activation)
     )
+    widths = Widths(description, weight_width, activation_width, bits or {})
     builder = Builder(network, choices, widths)
     method = _method(range_method)
     formats = ActivationFormats(network, choices, widths, ranges or {}, Calibration(calibration, method, percentile))
@@ -81,8 +81,8 @@ def quantize(
     layers = _layers(builder, formats, kept)
     quantization: dict[str, Any] = {
         "fixedsim": VERSION,
-        "weight_bits": _default(weight_bits, rule.weight_bits if rule else None),
-        "activation_bits": _default(activation_bits, rule.activation_bits if rule else None),
+        "weight_bits": weight_width,
+        "activation_bits": activation_width,
         "bits": dict(bits or {}),
         "ranges": {pattern: list(ends) for pattern, ends in (ranges or {}).items()},
         "calibrated": calibration is not None,
@@ -94,8 +94,13 @@ def quantize(
     return Model(description.name, layers, last, description.to_dict(), choices.to_dict(), quantization)
 
 
-def _default(bits: int | None, trained: int | None) -> int:
-    return bits if bits is not None else trained or DEFAULT_BITS
+def _default(bits: int | None, trained: int | None, profile: int | None) -> int:
+    return bits if bits is not None else trained or profile or DEFAULT_BITS
+
+
+def _profile_bits(choices: WeightChoices | ActivationChoices) -> int | None:
+    """The width that a profile names: its fixed format's, or the one for where the user names none."""
+    return choices.bits if choices.fixed is None else choices.fixed.format.bits
 
 
 def _method(name: str) -> RangeMethod:
@@ -116,17 +121,18 @@ def _layers(builder: Builder, formats: ActivationFormats, kept: frozenset[str]) 
             continue
         if incoming is None and not isinstance(layer, EmbeddingLayer):
             incoming = formats.input()
-        free = layer is description.layers[-1] and _keeps_accumulators(layer, builder.widths)
+        free = layer is description.layers[-1] and _keeps_accumulators(layer, builder)
         outgoing = None if free else formats.output(layer)
         layers.append(builder.layer(layer, incoming, outgoing))
         incoming = outgoing
     return tuple(layers)
 
 
-def _keeps_accumulators(layer: Layer, widths: Widths) -> bool:
-    """Whether the outputs are sums at accumulator width: linear ones that no pattern names."""
+def _keeps_accumulators(layer: Layer, builder: Builder) -> bool:
+    """Whether the outputs are sums at accumulator width: linear ones that no pattern names, if the profile says so."""
     linear = isinstance(layer, LinearLayer) and layer.activation == "identity"
-    return linear and widths.override(edge_name(layer)) is None
+    kept = builder.profile.linear.sums is Sums.ACCUMULATOR
+    return linear and kept and builder.widths.override(edge_name(layer)) is None
 
 
 def _real_layer(network: Network, layer: Layer) -> RealLayer:

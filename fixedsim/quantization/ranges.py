@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fixedsim.assembly.functions import RANGES
 from fixedsim.errors import InputError, NetworkError
 from fixedsim.formats import Format
 from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
@@ -14,7 +15,6 @@ from fixedsim.network.network import Network
 from fixedsim.patterns import matching
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization.activations import ActivationRange, RangeMethod, activation_format
-from fixedsim.quantization.functions import RANGES
 from fixedsim.quantization.targets import INPUT, Widths, edge_name
 
 
@@ -73,6 +73,8 @@ class ActivationFormats:
         rule = self.network.description.bit_rnn
         if rule and isinstance(layer, EmbeddingLayer | LstmLayer) and self._given(name) is None:
             return Format.unit(bits)
+        if self.profile.activation.fixed is not None:
+            return self.profile.activation.fixed.format
         reach = self._given(name) or self._sampled(name) or _known(layer, self.network)
         if reach is None:
             raise NetworkError(

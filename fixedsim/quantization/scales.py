@@ -11,8 +11,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedsim.arrays import to_raw
 from fixedsim.formats import Format
-from fixedsim.profiles.profile import Granularity, OneBit, ScaleSearch, Scheme, WeightChoices
+from fixedsim.profiles.choices import Granularity, OneBit, ScaleSearch, Scheme, WeightChoices
 from fixedsim.tables import deterministic_tanh
 
 Reals = NDArray[np.float64]
@@ -52,7 +53,14 @@ def weight_format(bits: int, choices: WeightChoices) -> Format:
 
 
 def quantize_weight(weight: Reals, bits: int, choices: WeightChoices) -> QuantizedWeight:
-    """The raws nearest to ``weight / scale`` (ties to even, on the code), saturated, for the best scale of each row."""
+    """The raws nearest to ``weight / scale`` (ties to even, on the code), saturated, for the best scale of each row.
+
+    In a format that the profile fixes, they are rounded and overflow as it says.
+    """
+    if choices.fixed is not None:
+        fixed = choices.fixed
+        raws = to_raw(weight, fixed.format, fixed.rounding, fixed.overflow)
+        return QuantizedWeight(raws, fixed.format, np.full(len(weight), float(fixed.format.scale)))
     form = weight_format(bits, choices)
     magnitude = np.max(np.abs(weight), axis=1, initial=0.0)
     if choices.granularity is Granularity.TENSOR:

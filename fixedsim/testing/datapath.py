@@ -7,14 +7,18 @@ from hypothesis import strategies as st
 from fixedsim.casts import Overflow
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import (
+    STEP_BITS,
     Accumulator,
     Activation,
     BiasStage,
     Check,
     GateDatapath,
+    Grouping,
     LinearDatapath,
     LstmDatapath,
     Narrowing,
+    Order,
+    PartialSums,
 )
 from fixedsim.testing.cast import STAGE_BITS, narrowings, requantizations
 from fixedsim.testing.format import formats
@@ -30,6 +34,7 @@ class Scope:
     operand_bits: tuple[int, int] = (1, 8)  # of weights and inputs
     accumulator_bits: tuple[int, int] = (2, 24)
     narrowed_products: bool = True  # some products are cast before they are added
+    partial_sums: bool = True  # some are added up in lanes or tiles first, if accumulators have up to 62 bits
     ends: bool = False  # every weight and input is an end of its format
 
 
@@ -48,18 +53,37 @@ def outputs() -> st.SearchStrategy[Narrowing]:
 
 @st.composite
 def accumulators(draw: st.DrawFn, scope: Scope = ANY) -> Accumulator:
-    """An accumulator with exact products, with lossless ones at a finer scale, or with lossy ones."""
+    """An accumulator with exact products, with lossless ones at a finer scale, or with lossy ones.
+
+    Half of them have one or two levels of partial sums, where the scope has them.
+    """
     kind = draw(st.sampled_from(("exact", "guard", "lossy"))) if scope.narrowed_products else "exact"
     product = None
     if kind == "guard":
         product = Narrowing(Format.integer(draw(st.sampled_from(GUARD_BITS))), shift=draw(st.integers(-8, 0)))
     elif kind == "lossy":
         product = draw(narrowings(shifts=(-2, 8), odd=True))
+    bits = draw(st.integers(*scope.accumulator_bits))
+    levels = (0, 0, 0, 1, 1, 2) if scope.partial_sums and scope.accumulator_bits[1] <= STEP_BITS else (0,)
     return Accumulator(
-        draw(st.integers(*scope.accumulator_bits)),
+        bits,
         draw(st.sampled_from(Overflow)),
         draw(st.sampled_from(Check)),
         product,
+        tuple(draw(partial_sums(bits)) for _ in range(draw(st.sampled_from(levels)))),
+    )
+
+
+@st.composite
+def partial_sums(draw: st.DrawFn, bits: int) -> PartialSums:
+    """A level of up to 4 lanes or of tiles of up to 4 addends, of about as many bits as the accumulator's ``bits``."""
+    grouping = draw(st.sampled_from(Grouping))
+    return PartialSums(
+        grouping,
+        draw(st.integers(1 if grouping is Grouping.LANES else 0, 4)),
+        draw(st.integers(max(bits - 4, 1), min(bits + 2, STEP_BITS))),
+        draw(st.sampled_from(Order)),
+        draw(st.sampled_from(Overflow)),
     )
 
 

@@ -55,4 +55,6 @@ def overflows(form: Format) -> list[Overflow]:
         allowed.append(Overflow.WRAP)
     if form.raw_step == 1 and form.contains(form.zero_point):
         allowed.append(Overflow.SATURATE_ZERO)
+    if form.full_range and form.raw_step == 1 and form.signed:
+        allowed.append(Overflow.WRAP_SIGN_MAGNITUDE)
     return allowed

@@ -88,14 +88,19 @@ def lstm_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "lstm") -> L
 def _lstms(draw: st.DrawFn, name: str, datapath: LstmDatapath, *, units: int, width: int, ends: bool) -> Lstm:
     rows, gate = 4 * units, datapath.gates[0]
     bias, bias_shift = draw(biases(datapath, rows))
+    sums = gate.input_sum, gate.recurrent_sum
+    constants = [draw(row_constants(each, datapath.accumulator, rows)) for each in sums]
+    if datapath.joint and datapath.accumulator.partial:  # partial sums go over both matrices
+        for each in constants:
+            each.pop("product_shift", None)
     return Lstm.from_raws(
         name,
         draw(raws(datapath.weight, (rows, width), ends=ends)),
         draw(raws(datapath.recurrent_weight, (rows, units), ends=ends)),
         bias,
         datapath,
-        input_constants=draw(row_constants(gate.input_sum, datapath.accumulator, rows)),
-        recurrent_constants=draw(row_constants(gate.recurrent_sum, datapath.accumulator, rows)),
+        input_constants=constants[0],
+        recurrent_constants=constants[1],
         bias_shift=bias_shift,
     )
 

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
-from fixedsim.profiles.datapath import BiasStage, Check, Interpolation
-from fixedsim.profiles.profile import (
-    SCHEMA,
+from fixedsim.profiles.choices import (
     AccumulatorChoices,
     ActivationChoices,
     BiasChoices,
@@ -20,13 +18,14 @@ from fixedsim.profiles.profile import (
     LinearChoices,
     LstmChoices,
     OneBit,
-    Profile,
     Requantization,
     RequantizeChoices,
     ScaleSearch,
     Scheme,
     WeightChoices,
 )
+from fixedsim.profiles.datapath import BiasStage, Check, Interpolation
+from fixedsim.profiles.profile import SCHEMA, Profile
 
 ROUNDINGS = st.sampled_from(Rounding)
 OVERFLOWS = st.sampled_from((Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.WRAP, Overflow.SATURATE_ZERO))

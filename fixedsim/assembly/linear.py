@@ -1,0 +1,166 @@
+"""A fully connected layer from raws and a profile."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from fixedsim.assembly.assembler import Assembler
+from fixedsim.assembly.functions import function_choices
+from fixedsim.assembly.requantization import requantizing
+from fixedsim.assembly.sums import accumulator, sums
+from fixedsim.assembly.tensors import LinearTensors, Overrides
+from fixedsim.casts import Overflow, Rounding
+from fixedsim.errors import ModelError
+from fixedsim.formats import Format, bits_for
+from fixedsim.layers.linear import Linear
+from fixedsim.profiles.choices import LinearStages, RequantizeChoices, RuleChoices
+from fixedsim.profiles.datapath import Activation, BiasStage, LinearDatapath, Narrowing, PiecewiseLinear
+from fixedsim.profiles.profile import Profile
+from fixedsim.spec.casts import round_divide
+from fixedsim.tables import clipped_relu, identity, relu
+
+_CLAMPS = ("identity", "relu", "clipped_relu")
+_LONG_BIAS = 32  # bits; wider ones take the rule of 64-bit accumulators
+_Stages = tuple[Narrowing, Narrowing, Activation, Narrowing]
+
+
+def assemble_linear(name: str, tensors: LinearTensors, profile: Profile, overrides: Overrides | None = None) -> Linear:
+    """A fully connected layer ``output(activation(preactivation(sum(W x + b))))`` with the profile's arithmetic.
+
+    Raises:
+        ModelError: raws, formats or scales that do not fit each other or the profile.
+        InputError: a weight or bias that is no raw of its format.
+    """
+    assembler = Assembler(profile, overrides or Overrides())
+    if profile.linear.ignored_weight_zero_point:
+        matrix = tensors.matrix
+        blind = replace(matrix, format=replace(matrix.format, zero_point=0), zero_point=None)
+        tensors = replace(tensors, matrix=blind)
+    rule = requantization_rule(profile, tensors)
+    held = accumulator(profile, rule.accumulator_bits if isinstance(rule, RuleChoices) else None)
+    added = sums(tensors.matrix.scale, tensors.input.scale, profile, f"{name}.weight")
+    stages = _stages(name, tensors, assembler, rule)
+    stage = profile.linear.bias_stage or profile.bias.stage
+    late = stage is BiasStage.PREACTIVATION
+    scales = [stages[0].format.scale] * len(added.scale) if late else added.scale
+    bias, bias_cast = assembler.bias(tensors.bias, scales, held)
+    datapath = LinearDatapath(
+        input=tensors.input,
+        weight=tensors.matrix.format,
+        bias=bias.format,
+        accumulator=held,
+        bias_stage=stage,
+        sum=stages[0],
+        preactivation=stages[1],
+        activation=stages[2],
+        output=stages[3],
+        bias_cast=bias_cast,
+        folded_zero_point=profile.accumulator.folded_zero_point,
+    )
+    target, incoming = stages[0].format.scale, tensors.input.scale
+    constants = assembler.row_constants(f"{name}.weight", tensors.matrix, incoming, added, target, rule)
+    shift = {} if bias.shift is None else {"bias_shift": bias.shift}
+    return Linear.from_raws(name, tensors.matrix.raws, bias.raws, datapath, **constants, **shift)
+
+
+def requantization_rule(profile: Profile, tensors: LinearTensors) -> RequantizeChoices:
+    """The rule for the widths of a layer's inputs and biases."""
+    choices = profile.linear
+    if tensors.input.bits <= 8:
+        return choices.requantize or profile.requantize
+    long = tensors.bias.format.bits > _LONG_BIAS
+    wide = choices.requantize_16 if long else choices.requantize_16_bias_32
+    return wide or choices.requantize or profile.requantize
+
+
+def linear_sum_format(activation: str, output: Format | None, scale: Fraction, profile: Profile) -> Format:
+    """The format of a layer's requantized sums, where a late bias enters; ``scale`` is that of its outputs."""
+    choices = profile.linear
+    if activation in _CLAMPS and choices.stages is LinearStages.DIRECT and output is not None:
+        return output
+    if activation in _CLAMPS and choices.stages is not LinearStages.PREACTIVATION:
+        return Format.integer(profile.accumulator.bits).with_scale(scale)
+    return choices.preactivation.format
+
+
+def _stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
+    """The narrowing of the sum, the pre-activation, the activation and the output."""
+    choices = assembler.profile.linear
+    if tensors.activation not in _CLAMPS:
+        return _function_stages(name, tensors, assembler, rule)
+    match choices.stages:
+        case LinearStages.DIRECT if tensors.output is not None:
+            return _direct_stages(name, tensors, assembler, rule)
+        case LinearStages.PREACTIVATION:
+            total = _preactivation(name, assembler, rule)
+            output = tensors.output or total.format
+            narrowed = assembler.activation_cast(f"{name}.output", total.format.scale, output)
+            return total, Narrowing(total.format), _clamp(tensors, total.format), narrowed
+        case _:
+            return _wide_stages(tensors, assembler.profile, rule)
+
+
+def _wide_stages(tensors: LinearTensors, profile: Profile, rule: RequantizeChoices) -> _Stages:
+    """Sums at accumulator width on the scale of the output, clamped there."""
+    choices = profile.linear
+    scale = tensors.sum_scale if tensors.output is None else tensors.output.scale
+    if scale is None:
+        raise ModelError("sum_scale must be given where the output has no format")
+    form = Format.integer(profile.accumulator.bits).with_scale(scale)
+    total = requantizing(form, choices.rounding, choices.overflow, rule.form)
+    narrowed = Narrowing(tensors.output or form, overflow=profile.activation.overflow)
+    return total, Narrowing(form, overflow=choices.overflow), _clamp(tensors, form), narrowed
+
+
+def _direct_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
+    """The accumulator becomes the output in one cast, whose range is the activation's."""
+    choices = assembler.profile.linear
+    output = tensors.output
+    assert output is not None
+    form = _clamped(output, tensors)
+    rounding = rule.rounding if isinstance(rule, RuleChoices) else choices.rounding
+    total = replace(
+        requantizing(form, rounding, choices.overflow, rule.form),
+        **({"primitive": choices.primitive} if choices.primitive else {}),
+    )
+    return total, Narrowing(form), identity(form, form), Narrowing(output)
+
+
+def _clamped(output: Format, tensors: LinearTensors) -> Format:
+    """The output's format, its range cut to that of a ReLU."""
+    if tensors.activation == "identity":
+        return output
+    low, high = max(output.raw_min, output.zero_point), output.raw_max
+    if tensors.clip is not None:
+        ratio = Fraction(float(np.float32(float(tensors.clip)) / np.float32(float(output.scale))))
+        top = round_divide(ratio.numerator, ratio.denominator, Rounding.HALF_AWAY) + output.zero_point
+        high = max(min(high, top), low + 1)
+    bits = bits_for(low, high)
+    return replace(output, bits=max(bits, output.bits) if low < 0 else output.bits, raw_min=low, raw_max=high)
+
+
+def _function_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
+    """A table or another function on the pre-activation."""
+    total = _preactivation(name, assembler, rule)
+    form = function_choices(tensors.activation, assembler.profile).format
+    activation = assembler.activation(f"{name}.activation", tensors.activation, total.format, form)
+    narrowed = assembler.activation_cast(f"{name}.output", activation.format.scale, tensors.output or form)
+    overflow = Overflow.SATURATE if total.primitive else total.overflow
+    return total, Narrowing(total.format, overflow=overflow), activation, narrowed
+
+
+def _preactivation(name: str, assembler: Assembler, rule: RequantizeChoices) -> Narrowing:
+    """The cast of the accumulator to the profile's pre-activation; the rows have their own constants."""
+    choices = assembler.profile.linear.preactivation
+    form = assembler.overrides.format(f"{name}.preactivation", choices.format)
+    plain = requantizing(form, choices.rounding, choices.overflow, rule.form)
+    primitive = choices.primitive or plain.primitive
+    return replace(plain, primitive=primitive, saturated_bits=choices.saturated_bits, guard_bits=choices.guard_bits)
+
+
+def _clamp(tensors: LinearTensors, form: Format) -> PiecewiseLinear:
+    """The function of a layer whose sums are already on the scale of its output."""
+    if tensors.activation == "identity":
+        return identity(form, form)
+    return relu(form, form) if tensors.clip is None else clipped_relu(form, form, tensors.clip)
