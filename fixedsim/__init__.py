@@ -12,22 +12,30 @@ if TYPE_CHECKING:
     from fixedsim.errors import FixedsimError as FixedsimError
     from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.formats import Format as Format
+    from fixedsim.hls_types import HlsType as HlsType
+    from fixedsim.importers import import_model as import_model
     from fixedsim.importers import load_network as load_network
     from fixedsim.model import Model as Model
     from fixedsim.model import RunResult as RunResult
     from fixedsim.model import load_model as load_model
     from fixedsim.network import Description as Description
     from fixedsim.network import Network as Network
+    from fixedsim.parting import compare_models as compare_models
     from fixedsim.profiles import Profile as Profile
     from fixedsim.profiles import load_profile as load_profile
     from fixedsim.quantization import quantize as quantize
+    from fixedsim.retargeting import retarget as retarget
 
 _HOME = {
     "Overflow": "casts",
     "Rounding": "casts",
     "FixedsimError": "errors",
     "Format": "formats",
+    "HlsType": "hls_types",
+    "import_model": "importers",
     "load_network": "importers",
+    "compare_models": "parting",
+    "retarget": "retargeting",
     "Model": "model",
     "RunResult": "model",
     "load_model": "model",

@@ -1,0 +1,350 @@
+"""Layers from operators of a TensorFlow Lite graph, as an executor computes them: fully connected ones, LSTMs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.assembly import LinearTensors, LstmTensors, RawBias, RawMatrix, assemble_linear, assemble_lstm
+from fixedsim.assembly.tensors import RawVector, overrides
+from fixedsim.casts import Rounding
+from fixedsim.errors import FileError, FixedsimError
+from fixedsim.formats import Format
+from fixedsim.importers.tflite.graph import Graph, Operator, Tensor
+from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm import Lstm
+from fixedsim.profiles.choices import FunctionKind
+from fixedsim.profiles.datapath import GATES
+from fixedsim.profiles.profile import Profile
+from fixedsim.spec.casts import round_divide
+
+_BITS = {"INT4": 4, "INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
+_BIAS_BITS = 63  # of a 64-bit bias: one bit is kept for the sum with it
+_GATE_FORMAT = Format.parse("s3.12")
+_CELL_BITS = 16
+# Where the operands of UNIDIRECTIONAL_SEQUENCE_LSTM stand; the file's gates are input, forget, candidate, output.
+_INPUT, _WEIGHTS, _RECURRENT, _BIAS = 0, 1, 5, 12
+_PEEPHOLES = {"input": 9, "forget": 10, "output": 11}
+_PROJECTION, _PROJECTION_BIAS, _HIDDEN, _CELL, _NORMS = 16, 17, 18, 19, 20
+_OPERANDS = 24
+_MID_HIDDEN = 4  # of the intermediates: the quantization of output gate * tanh(cell)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What layers are made from: the graph and the executor's profile."""
+
+    graph: Graph
+    profile: Profile
+
+    def operand(self, operator: Operator, position: int) -> Tensor | None:
+        """The tensor at a position of the inputs; None where it is absent."""
+        index = operator.inputs[position] if position < len(operator.inputs) else -1
+        return None if index < 0 else self.graph.tensors[index]
+
+    def needed(self, operator: Operator, position: int, what: str) -> Tensor:
+        """The tensor at a position of the inputs.
+
+        Raises:
+            FileError: it is absent.
+        """
+        tensor = self.operand(operator, position)
+        if tensor is None:
+            raise FileError(f"{what} of {operator.kind} must be given, not absent")
+        return tensor
+
+
+def tensor_format(tensor: Tensor, what: str) -> Format:
+    """The format of a tensor's raws, with its one scale and zero point.
+
+    Raises:
+        FileError: not integers of 4 to 64 bits, or several scales.
+    """
+    bits = integer_bits(tensor, what)
+    if len(tensor.scale) > 1:
+        raise FileError(f"{what} must have one scale, not {len(tensor.scale)}")
+    scale = Fraction(tensor.scale[0]) if tensor.scale else Fraction(1)
+    return Format.affine(bits, scale, tensor.zero_point[0] if tensor.zero_point else 0)
+
+
+def integer_bits(tensor: Tensor, what: str) -> int:
+    """The width of a tensor's integers.
+
+    Raises:
+        FileError: another type.
+    """
+    if tensor.type not in _BITS:
+        raise FileError(f"{what} must be one of {', '.join(_BITS)}, not {tensor.type}; quantize the model to integers")
+    return _BITS[tensor.type]
+
+
+def constant(tensor: Tensor, shape: tuple[int, ...], what: str) -> NDArray[np.int64]:
+    """The integers of a constant of the shape that it must have.
+
+    Raises:
+        FileError: no constant, another shape, or no integers.
+    """
+    integer_bits(tensor, what)
+    if tensor.data is None:
+        raise FileError(f"{what} must be a constant, not computed")
+    if tensor.shape != shape:
+        raise FileError(f"{what} must have shape {shape}, not {tensor.shape}")
+    return np.asarray(tensor.data, dtype=np.int64)
+
+
+def fully_connected(name: str, operator: Operator, source: Source) -> Linear:
+    """FULLY_CONNECTED: ``clamp(requantize(bias + sum (w - zw) * (x - zx)) + zy)``, by the executor's rule.
+
+    Raises:
+        FileError: operands that are not integers, or an option that is not known.
+    """
+    given = source.graph.tensors[operator.inputs[0]]
+    weight = source.needed(operator, 1, f"weights of {name}")
+    output = source.graph.tensors[operator.outputs[0]]
+    if operator.options.get("weightsFormat", 0) not in (0, "DEFAULT"):
+        raise FileError(f"weightsFormat of {name} must be DEFAULT, not {operator.options['weightsFormat']}")
+    form = tensor_format(given, f"input of {name}")
+    matrix = _matrix(weight, f"weights of {name}")
+    activation, clip, written = _fused(name, operator, tensor_format(output, f"output of {name}"))
+    return assemble_linear(
+        name,
+        LinearTensors(
+            matrix, _bias(source.operand(operator, 2), len(matrix.raws), form, name), form, written, activation, clip
+        ),
+        source.profile,
+    )
+
+
+def _fused(name: str, operator: Operator, output: Format) -> tuple[str, Fraction | None, Format]:
+    """The activation and the format of the output, whose range the activation cuts."""
+    fused = operator.options.get("fusedActivationFunction", "NONE")
+    match fused:
+        case "NONE":
+            return "identity", None, output
+        case "RELU":
+            return "relu", None, output
+        case "RELU6":
+            return "clipped_relu", Fraction(6), output
+        case "RELU_N1_TO_1":
+            ratio = Fraction(float(np.float32(1) / np.float32(float(output.scale))))
+            reach = round_divide(ratio.numerator, ratio.denominator, Rounding.HALF_AWAY)
+            low, high = max(output.raw_min, output.zero_point - reach), min(output.raw_max, output.zero_point + reach)
+            return "identity", None, replace(output, raw_min=low, raw_max=high)
+        case _:
+            raise FileError(f"activation of {name} must be NONE, RELU, RELU6 or RELU_N1_TO_1, not {fused}")
+
+
+def _matrix(tensor: Tensor, what: str) -> RawMatrix:
+    if len(tensor.shape) != 2:
+        raise FileError(f"{what} must have 2 axes, not shape {tensor.shape}")
+    rows = tensor.shape[0]
+    raws = constant(tensor, tensor.shape, what)
+    by_row = len(tensor.scale) > 1
+    if by_row and tensor.axis != 0:
+        raise FileError(f"{what} must have a scale for each row, not along axis {tensor.axis}")
+    if not tensor.scale:
+        raise FileError(f"{what} must be quantized, not without a scale")
+    scale = [Fraction(value) for value in tensor.scale] * (1 if by_row else rows)
+    zero = tensor.zero_point or (0,)
+    form = Format.affine(_BITS[tensor.type], Fraction(1), int(zero[0]))
+    zero_point = np.array(zero, dtype=np.int64) if len(zero) == rows else np.full(rows, zero[0], dtype=np.int64)
+    return RawMatrix(raws, form, scale, zero_point, by_row)
+
+
+def _bias(tensor: Tensor | None, rows: int, given: Format, name: str) -> RawBias:
+    """The biases; those of 64 bits keep one bit free. Absent ones have the width that the input asks for."""
+    if tensor is None:
+        return RawBias(None, Format.integer(32 if given.bits <= 8 else _BIAS_BITS))
+    bits = min(integer_bits(tensor, f"bias of {name}"), _BIAS_BITS)
+    return RawBias(constant(tensor, (rows,), f"bias of {name}"), Format.integer(bits))
+
+
+def sequence_lstm(name: str, operator: Operator, source: Source) -> Lstm:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM on 8-bit activations with a 16-bit cell, and every optional operand.
+
+    Raises:
+        FileError: operands that are missing or do not fit, or options that are not known.
+    """
+    return _SequenceLstm(name, operator, source).layer()
+
+
+class _SequenceLstm:
+    """One operator on its way to a layer."""
+
+    def __init__(self, name: str, operator: Operator, source: Source) -> None:
+        self.name, self.operator, self.source = name, operator, source
+        if len(operator.inputs) not in (20, _OPERANDS):
+            raise FileError(f"{name} must have 20 or {_OPERANDS} operands, not {len(operator.inputs)}")
+        if operator.options.get("fusedActivationFunction", "TANH") != "TANH":
+            raise FileError(f"activation of {name} must be TANH, not {operator.options['fusedActivationFunction']}")
+        if operator.options.get("diagonalRecurrentTensors"):
+            raise FileError(f"recurrent tensors of {name} must be full, not diagonal")
+        self.given = source.graph.tensors[operator.inputs[_INPUT]]
+        self.input = tensor_format(self.given, f"input of {name}")
+        self.cell = self._cell_format()
+        self.hidden_state = tensor_format(source.needed(operator, _HIDDEN, "hidden state"), f"hidden state of {name}")
+        self.coupled = source.operand(operator, _WEIGHTS) is None
+        self.gates = GATES[1:] if self.coupled else GATES
+        self.units = self._needed(_WEIGHTS + 1, "input-to-forget weights").shape[0]
+        self.outputs = self._needed(_HIDDEN, "hidden state").shape[-1]
+
+    def _needed(self, position: int, what: str) -> Tensor:
+        return self.source.needed(self.operator, position, f"{what} of {self.name}")
+
+    def _cell_format(self) -> Format:
+        """The cell's format: 16 bits, a power of two as scale."""
+        form = tensor_format(self._needed(_CELL, "cell state"), f"cell state of {self.name}")
+        if form.bits != _CELL_BITS or form.fraction_bits is None or form.zero_point:
+            raise FileError(f"cell state of {self.name} must be 16 bits with a power of two as scale, not {form.name}")
+        return form
+
+    def layer(self) -> Lstm:
+        projected = self.source.operand(self.operator, _PROJECTION) is not None
+        written = self._hidden_format(projected)
+        tensors = LstmTensors(
+            self._matrices(_WEIGHTS, self.given.shape[-1], "input"),
+            self._matrices(_RECURRENT, self.outputs, "recurrent"),
+            self._biases(),
+            self.input,
+            written,
+            hidden_state=self.hidden_state,
+            output=tensor_format(self.source.graph.tensors[self.operator.outputs[0]], f"output of {self.name}"),
+            cell_state=self.cell,
+            coupled=self.coupled,
+            peephole=self._vectors(_PEEPHOLES, "peephole"),
+            norm=self._vectors({gate: _NORMS + place for place, gate in enumerate(GATES)}, "norm"),
+            projection=self._projection(written) if projected else None,
+        )
+        self._check_executor(tensors)
+        return assemble_lstm(self.name, tensors, self.source.profile, overrides(self._formats(tensors)))
+
+    def _check_executor(self, tensors: LstmTensors) -> None:
+        """Refuse what an executor with tables does not compute."""
+        parts = {"coupled gates": tensors.coupled, "peepholes": tensors.peephole, "layer norm": tensors.norm}
+        parts["a projection"] = tensors.projection
+        if self.source.profile.sigmoid.kind is not FunctionKind.CMSIS:
+            return
+        for what, present in parts.items():
+            if present:
+                raise FileError(f"{self.name} must not have {what}: {self.source.profile.name} refuses such models")
+
+    def _hidden_format(self, projected: bool) -> Format:
+        """The quantization of output gate * tanh(cell), which some executors take from the hidden state."""
+        if self.source.profile.sigmoid.kind is FunctionKind.CMSIS:
+            return self.hidden_state
+        if len(self.operator.intermediates) <= _MID_HIDDEN:
+            raise FileError(f"{self.name} must have 5 intermediates, not {len(self.operator.intermediates)}")
+        form = tensor_format(
+            self.source.graph.tensors[self.operator.intermediates[_MID_HIDDEN]], f"intermediate of {self.name}"
+        )
+        return replace(form, zero_point=-form.zero_point) if projected else form
+
+    def _matrices(self, first: int, columns: int, what: str) -> RawMatrix:
+        """The weights of all gates, one below the other."""
+        parts, scale = [], list[Fraction]()
+        for gate in self.gates:
+            label = f"{what} weights of {self.name}, {gate} gate"
+            tensor = self._needed(first + GATES.index(gate), f"{what} weights, {gate} gate,")
+            raws = constant(tensor, (self.units, columns), label)
+            form = tensor_format(tensor, label)
+            if form.bits != 8 or form.zero_point:
+                raise FileError(f"{label} must be 8 bits with zero point 0, not {form.name}")
+            parts.append(raws)
+            scale += [form.scale] * self.units
+        return RawMatrix(np.concatenate(parts), Format.integer(8), scale)
+
+    def _biases(self) -> RawBias:
+        parts = []
+        for gate in self.gates:
+            tensor = self.source.operand(self.operator, _BIAS + GATES.index(gate))
+            label = f"bias of {self.name}, {gate} gate"
+            parts.append(np.zeros(self.units, np.int64) if tensor is None else constant(tensor, (self.units,), label))
+        return RawBias(np.concatenate(parts), Format.integer(32))
+
+    def _vectors(self, places: dict[str, int], what: str) -> dict[str, RawVector]:
+        found = {}
+        for gate in self.gates:
+            tensor = self.source.operand(self.operator, places[gate]) if gate in places else None
+            if tensor is not None:
+                label = f"{what} of {self.name}, {gate} gate"
+                found[gate] = RawVector(constant(tensor, (self.units,), label), tensor_format(tensor, label))
+        return found
+
+    def _projection(self, hidden: Format) -> LinearTensors:
+        tensor = self._needed(_PROJECTION, "projection")
+        matrix = _matrix(tensor, f"projection of {self.name}")
+        if matrix.raws.shape != (self.outputs, self.units):
+            shape = (self.outputs, self.units)
+            raise FileError(f"projection of {self.name} must have shape {shape}, not {tensor.shape}")
+        output, clip = self.hidden_state, self._option("projClip")
+        if clip > 0:
+            scale = tensor_format(self.source.graph.tensors[self.operator.outputs[0]], f"output of {self.name}").scale
+            reach = _clipped(clip, float(scale), -(1 << 7), (1 << 7) - 1)
+            output = replace(output, raw_min=max(-reach, output.raw_min), raw_max=min(reach, output.raw_max))
+        bias = _bias(self.source.operand(self.operator, _PROJECTION_BIAS), self.outputs, hidden, self.name)
+        return LinearTensors(matrix, bias, hidden, output)
+
+    def _option(self, name: str) -> float:
+        value: Any = self.operator.options.get(name) or 0.0
+        if not np.isfinite(value):
+            raise FileError(f"{name} of {self.name} must be finite, not {value}")
+        return float(value)
+
+    def _formats(self, tensors: LstmTensors) -> dict[str, Format]:
+        """The formats that the file gives in place of the profile's."""
+        wide = {"forget_product": _CELL_BITS, "input_product": self.source.profile.lstm.input_product}
+        products = self.cell, self.cell
+        added = wide["input_product"]
+        if added is not None and not isinstance(added, int):
+            products = self.cell, Format.integer(added.format.bits).with_scale(self.cell.scale)
+        clip, cell = self._option("cellClip"), self.cell
+        if clip > 0:
+            reach = _clipped(clip, float(self.cell.scale), -(1 << 15), (1 << 15) - 1)
+            cell = replace(cell, raw_min=-reach, raw_max=reach)
+        found = {"forget_product": products[0], "input_product": products[1], "cell": cell}
+        formats = {f"{self.name}.{stage}": form for stage, form in found.items()}
+        if tensors.norm:
+            formats |= self._norm_formats()
+        return formats
+
+    def _norm_formats(self) -> dict[str, Format]:
+        """With layer normalization, sums have the scale of the gate's intermediate."""
+        formats = {}
+        for gate in self.gates:
+            tensor = self.source.graph.tensors[self.operator.intermediates[GATES.index(gate)]]
+            scale = tensor_format(tensor, f"intermediate of {self.name}, {gate} gate").scale
+            name = f"{self.name}.gate.{gate}"
+            sixteen, long = (Format.integer(bits).with_scale(scale) for bits in (16, 32))
+            formats |= {f"{name}.sum": sixteen, f"{name}.preactivation": sixteen, f"{name}.recurrent_sum": long}
+            formats |= {f"{name}.peephole_product": long, f"{name}.peephole_sum": sixteen}
+            formats[f"{name}.normalized"] = _GATE_FORMAT
+        return formats
+
+
+def _clipped(clip: float, scale: float, lowest: int, highest: int) -> int:
+    """``clip / scale`` in IEEE binary32, brought into range and cut toward zero."""
+    ratio = float(np.float32(clip) / np.float32(scale))
+    return max(1, int(min(max(ratio, lowest), highest)))
+
+
+LAYERS: dict[str, Callable[[str, Operator, Source], Linear | Lstm]] = {
+    "FULLY_CONNECTED": fully_connected,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": sequence_lstm,
+}
+
+
+def build(name: str, operator: Operator, source: Source) -> Linear | Lstm:
+    """The layer of an operator.
+
+    Raises:
+        FileError: it does not make one, with what is wrong.
+    """
+    try:
+        return LAYERS[operator.kind](name, operator, source)
+    except FileError:
+        raise
+    except FixedsimError as error:
+        raise FileError(f"{operator.kind} {name!r}: {error}") from None
