@@ -9,7 +9,7 @@ from fixedsim_cli.options import PATH, check_output, json_option
 
 @click.group("profile")
 def command() -> None:
-    """List, show and copy the profiles that ship.
+    """List, show, copy and compare the profiles that ship.
 
     A profile is every arithmetic choice of one hardware target, as a TOML file.
 
@@ -79,3 +79,32 @@ def copy(name: str, path: Path, force: bool) -> None:
         raise FileError(f"{path} must be a new file, not one that exists; --force replaces it")
     write_atomically(path, text.encode())
     click.echo(f"{path}: edit it, then use it with --profile {path}")
+
+
+@command.command("diff")
+@click.argument("first")
+@click.argument("second")
+@click.option("--model", metavar="FILE", help="Also find where this model or network parts under the two.")
+@click.option("--inputs", type=PATH, metavar="FILE", help="Inputs for it, .npy; drawn if left out.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of drawn inputs.")
+@json_option
+def diff(first: str, second: str, model: str | None, inputs: Path | None, seed: int, as_json: bool) -> None:
+    """Show the choices in which two profiles differ.
+
+    FIRST and SECOND are names of profiles or executors, or TOML files. With --model, a model, a network or a .tflite
+    file is brought under both, and the first signal, step and unit whose integers differ is shown.
+
+    \b
+    Example:
+      fixedsim profile diff litert tflm --model lstm.tflite
+    """
+    from fixedsim_cli.data_files import read_array
+    from fixedsim_cli.output import print_json
+    from fixedsim_cli.profile_differences import differences, print_differences
+
+    values = None if inputs is None else read_array(inputs)
+    found = differences(first, second, model, values, seed)
+    if as_json:
+        print_json(found)
+    else:
+        print_differences(found)
