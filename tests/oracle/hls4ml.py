@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fixedsim.hls4ml_tables import hls4ml_activation, hls4ml_table
 from numpy.typing import NDArray
 
 from fixedsim.arrays import activate, narrow
+from fixedsim.hls4ml_tables import hls4ml_activation, hls4ml_table
 from fixedsim.hls_types import HlsType
-from fixedsim.importers.hls4ml.layers import Activation, Tables, dense, lstm
+from fixedsim.importers.hls4ml.layers import DEFAULT_TABLE_SIZE, Activation, Tables, dense, lstm
 from fixedsim.layers.lstm import Lstm
 from fixedsim.model import Model
 from fixedsim.profiles.datapath import Narrowing
@@ -49,7 +49,11 @@ def _sweep(name: str, match: re.Match[str], recorded: Arrays, comparison: Compar
     function, size = match[1], int(match[11])
     read, written, table = (_type(match[i], match[i + 1], match[i + 2]) for i in (2, 5, 8))
     stored = recorded[name.replace("SWEEP", "TABLE")]
-    comparison.compare(name.replace("SWEEP", "TABLE"), hls4ml_table(function, size, str(table)), stored)
+    comparison.compare(
+        name.replace("SWEEP", "TABLE"),
+        hls4ml_table(function, size, table.format, table.rounding, table.overflow),
+        stored,
+    )
     activation = hls4ml_activation(function, read.format, table.format, size, tuple(stored.tolist()))
     values = activate(np.arange(read.format.raw_min, read.format.raw_max + 1), activation)
     shift = -(table.integer_bits - table.bits) + (written.integer_bits - written.bits)
@@ -103,18 +107,19 @@ class _Case:
     def _activation(self, call: tuple[str, ...]) -> Activation:
         kind, _, written, name = call
         table = self.types.get(f"{name}_table_t", HlsType.parse("ap_fixed<18,8>"))
-        size = int(self.description.get(f"{name}_table_size", 1024))
-        return Activation(kind, self.types[written], str(table), self._table_size(kind, name, size))
+        return Activation(kind, self.types[written], str(table), self._table_size(name))
 
-    def _table_size(self, kind: str, name: str, size: int) -> int:
-        return size if kind in ("sigmoid", "tanh") else 1024
+    def _table_size(self, name: str) -> int:
+        """A table's size: its own, else that of the LSTM's, which a description names for all, else the default."""
+        sizes = (self.description.get(f"{each}_table_size") for each in (name, "lstm"))
+        return next((int(size) for size in sizes if size), DEFAULT_TABLE_SIZE)
 
     def _lstm(self, name: str, read: str, written: str) -> Lstm:
         names = "weight", "recurrent_weight", "bias", "accum"
         types = {each: self.types[f"{name}_{each}_t"] for each in names}
         tables = Tables(
             str(self.types[f"{name}_table_t"]),
-            int(self.description.get(f"{name}_table_size", 1024)),
+            self._table_size(name),
             *(tuple(self.recorded[f"lstm_{function}_table"].tolist()) for function in ("sigmoid", "tanh")),
         )
         assert not self.recorded["BR"].any()

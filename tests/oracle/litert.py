@@ -1,7 +1,7 @@
 """Replay of cases recorded from LiteRT, TensorFlow Lite and TensorFlow Lite Micro: a JSON description and arrays.
 
 The graph is put together from the description and the arrays and goes through the importer of .tflite files; where the
-file itself is there, that is read too, and must give the same model.
+file itself is there, its outputs are compared too.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedsim.importers import import_model
 from fixedsim.importers.tflite.graph import Graph, Operator, Tensor
 from fixedsim.importers.tflite.layers import Source
 from fixedsim.importers.tflite.network import graph_model
@@ -55,10 +56,14 @@ def replay(path: Path) -> list[Result]:
         recorded = dict(arrays)
     comparison = Comparison("litert", path.stem)
     graph = recorded_graph(description, recorded)
+    file = path.parent / description.get("tflite", "")
     for key, executor in EXECUTORS.items():
         if key in recorded:
             model = graph_model(graph, Source(graph, executor_profile(executor)), path.stem)
             _Case(graph, model, recorded, comparison).compare_output(key)
+            if file.is_file():
+                imported = import_model(file, executor=executor)
+                _Case(graph, imported, recorded, comparison).compare_output(key, ", imported")
     _Case(graph, _reference(graph, graph.outputs[0], path.stem), recorded, comparison).compare_rest()
     return comparison.rows
 
@@ -109,10 +114,10 @@ class _Case:
         self.runs = len(recorded["x"])
         self.steps_first = any(operator.options.get("timeMajor") for operator in graph.operators)
 
-    def compare_output(self, key: str) -> None:
+    def compare_output(self, key: str, note: str = "") -> None:
         """Compare the outputs of one executor, of the runs that it made."""
         runs = self.recorded["tflm_runs"] if key == "y_tflm" else np.arange(self.runs)
-        self.comparison.compare(key, self._run(runs)[0], self.recorded[key])
+        self.comparison.compare(f"{key}{note}", self._run(runs)[0], self.recorded[key])
 
     def compare_rest(self) -> None:
         """Compare states, traces and every intermediate tensor of the reference executor."""

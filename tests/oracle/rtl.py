@@ -76,7 +76,7 @@ def _run(layer: Lstm | Linear, x: NDArray[Any], trace: tuple[str, ...] = ()) -> 
 
 
 def replay_fixed_lstm(path: Path) -> list[Result]:
-    """Compare pre-activations, cell and hidden state; the files do not say whether the hazard was there, so both run."""
+    """Compare pre-activations, cell and hidden state; files do not say whether the hazard was there, so both run."""
     recorded = _load(path)
     clean = _fixed_lstm(path, recorded, "none")
     stale = _fixed_lstm(path, recorded, "stale_sigmoid")
