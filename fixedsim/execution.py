@@ -31,6 +31,7 @@ from fixedsim.profiles.datapath import (
     Accumulator,
     Activation,
     Check,
+    FixedFunction,
     Form,
     LookupTable,
     Narrowing,
@@ -45,6 +46,7 @@ _MANY = 128  # up to which the 32-bit loops are used: BLAS has to wake its threa
 _STEP_ADDEND = 1 << 62  # beside an accumulator of STEP_BITS, 64 bits hold the sum with it
 _EXACT_FLOAT32 = 1 << 24
 _EXACT_FLOAT64 = 1 << 53
+_INT16 = Format.integer(16)
 
 
 class ProductKernel(StrEnum):
@@ -86,6 +88,8 @@ def activation_range(activation: Activation) -> Range:
     """The raws that an activation can give."""
     if isinstance(activation, LookupTable):
         return Range(min(activation.values), max(activation.values))
+    if isinstance(activation, FixedFunction):
+        return format_range(activation.format)
     return Range(activation.low, activation.high)
 
 
@@ -415,12 +419,11 @@ class PreparedActivation:
         if isinstance(activation, PiecewiseLinear):
             line = product_range(incoming, Range(activation.slope, activation.slope))
             require_int64(line.plus(Range(activation.offset, activation.offset)), f"{subject}: slope times raw")
-            plain = activation.slope == 1 and activation.shift == 0 and activation.offset == 0
-            self.identity = plain and activation.low <= incoming.low and incoming.high <= activation.high
+            self.identity = _is_identity(activation, incoming)
+        elif isinstance(activation, FixedFunction):
+            _require_int16(activation, incoming, subject)
         else:
-            rest = (1 << max(activation.index_shift, 0)) - 1
-            rise = max(activation.values) - min(activation.values)
-            require_int64(Range(-rise * rest, rise * rest), f"{subject}: rise of the table times the rest of the index")
+            _require_index(activation, incoming, subject)
 
     def run(self, raws: Integers) -> Integers:
         """The activations, of the same shape."""
@@ -430,3 +433,28 @@ class PreparedActivation:
         flat = np.ascontiguousarray(raws).reshape(-1)
         activate_all(flat, self.packed[0], self.values, activated.reshape(-1))
         return activated
+
+
+def _is_identity(line: PiecewiseLinear, incoming: Range) -> bool:
+    plain = line.slope == 1 and line.shift == 0 and line.offset == 0
+    plain = plain and line.low_input is None and line.high_input is None
+    return bool(plain and line.low <= incoming.low and incoming.high <= line.high)
+
+
+def _require_int16(function: FixedFunction, incoming: Range, subject: str) -> None:
+    """Refuse raws that a registered function does not read."""
+    if not incoming.within(_INT16):
+        low, high = int(np.min(incoming.low)), int(np.max(incoming.high))
+        raise ModelError(
+            f"{subject}: input of {function.primitive} must be in {_INT16.raw_min}..{_INT16.raw_max}, "
+            f"not {low}..{high}; choose a format of 16 bits for what enters it"
+        )
+
+
+def _require_index(table: LookupTable, incoming: Range, subject: str) -> None:
+    """Refuse a table whose index or rise 64 bits could not hold."""
+    index = product_range(incoming, Range(table.index_multiplier, table.index_multiplier))
+    require_int64(index, f"{subject}: index multiplier of the table times raw")
+    rest = (1 << max(table.index_shift, 0)) - 1
+    rise = max(table.values) - min(table.values)
+    require_int64(Range(-rise * rest, rise * rest), f"{subject}: rise of the table times the rest of the index")

@@ -7,6 +7,7 @@ from functools import lru_cache
 from fixedsim.assembly.requantization import exact_log2
 from fixedsim.errors import ProfileError
 from fixedsim.formats import Format
+from fixedsim.hls4ml_tables import hls4ml_activation
 from fixedsim.profiles.choices import FunctionChoices, FunctionKind
 from fixedsim.profiles.datapath import (
     Activation,
@@ -55,8 +56,6 @@ def function(name: str, profile: Profile, input_format: Format, output: Format) 
         case FunctionKind.GEMMLOWP | FunctionKind.CMSIS:
             return _primitive(name, choices.kind, input_format, output)
         case FunctionKind.HLS4ML:
-            from fixedsim.hls4ml_tables import hls4ml_activation
-
             return hls4ml_activation(name, input_format, output, choices.segments, choices.values)
         case _:
             table = _table(name, choices, input_format, output)

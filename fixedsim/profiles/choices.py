@@ -170,11 +170,21 @@ def _require_fixed(scheme: Scheme, fixed: "CastChoices | None") -> None:
 class BiasChoices(Choices):
     """`[bias]`: where a bias enters, and how wide it is stored."""
 
-    stage: BiasStage = Field(
-        BiasStage.FIRST, description="first, last (in the accumulator), preactivation or normalization"
-    )
+    stage: BiasStage = Field(BiasStage.FIRST, description="first, last (in the accumulator) or preactivation")
     bits: int | None = Field(None, ge=1, le=64, description="stored width; the width of its stage if left out")
     fixed: "CastChoices | None" = Field(None, description="the stored format, cast where it enters")
+
+    @model_validator(mode="after")
+    def _stage_of_every_network(self) -> Self:
+        _refuse_normalization(self.stage)
+        return self
+
+
+def _refuse_normalization(stage: BiasStage | None) -> None:
+    if stage is BiasStage.NORMALIZATION:
+        raise ValueError(
+            "stage must be first, last or preactivation, not normalization; layers that have one add their bias there"
+        )
 
 
 class CastChoices(Choices):
@@ -298,6 +308,11 @@ class LinearChoices(Choices):
     requantize: RuleChoices | None = Field(None, description="the rule of inputs of up to 8 bits")
     requantize_16: RuleChoices | None = Field(None, description="the rule of wider inputs with biases over 32 bits")
     requantize_16_bias_32: RuleChoices | None = Field(None, description="the rule of wider inputs, biases to 32 bits")
+
+    @model_validator(mode="after")
+    def _bias_of_every_network(self) -> Self:
+        _refuse_normalization(self.bias_stage)
+        return self
 
 
 class FunctionChoices(Choices):

@@ -29,11 +29,15 @@ def edited(path: str, value: Any) -> dict[str, Any]:
     return choices
 
 
-def test_two_profiles_ship() -> None:
-    assert profile_names() == ["bit-rnn", "fixed-point"]
+SHIPPED = ["bit-rnn", "cmsis-nn", "cmsis-nn-s16", "elastic-ai-fixed", "elastic-ai-integer", "fixed-point", "hls4ml"]
+SHIPPED += ["litert", "tflm"]
 
 
-@pytest.mark.parametrize("name", ["bit-rnn", "fixed-point"])
+def test_the_profiles_that_ship() -> None:
+    assert profile_names() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_profile_survives_its_plain_values(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
@@ -57,8 +61,8 @@ def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
         ("lstm.cell.format", "s4.99", "lstm.cell.format: bits must be in 1..64, not 104"),
         ("lstm.cell.format", "q4.11", "lstm.cell.format: format must be a name like s4.11"),
         ("accumulator.bits", 99, "accumulator.bits must be less than or equal to 64, not 99"),
-        ("weight.scheme", "unit", "weight: must be power_of_two, symmetric or odd, not unit"),
-        ("activation.scheme", "odd", "activation: must be power_of_two, symmetric or unit, not odd"),
+        ("weight.scheme", "unit", "weight: must be power_of_two, symmetric, odd or fixed, not unit"),
+        ("activation.scheme", "odd", "activation: must be power_of_two, symmetric, affine, unit or fixed, not odd"),
         ("weight.scheme", "symmetric", "requantize.form must be multiplier or doubling, not shift, for weight.scheme"),
         ("activation.scheme", "unit", "requantize.form must be multiplier or doubling, not shift, for activation"),
         ("schema", 2, "schema must be 1, not 2"),

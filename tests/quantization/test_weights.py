@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fixedsim.files.tensors import read_tensors
 from fixedsim.importers import load_network
 from fixedsim.network.bit_rnn import weight_scale
-from fixedsim.profiles.profile import Granularity, OneBit, ScaleSearch, Scheme, WeightChoices
+from fixedsim.profiles.choices import Granularity, OneBit, ScaleSearch, Scheme, WeightChoices
 from fixedsim.quantization.scales import bit_rnn_weight, quantize_weight, to_raws, weight_format
 from tests.layers.comparison import COMPARED, require_equal
 from tests.strategies import SEEDS, Words
