@@ -1,6 +1,6 @@
 """Where two models of the same network part: the first signal, step and unit whose integers differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ def _width(layers: tuple[Layer, ...]) -> int | None:
 
 
 def _differing(
-    name: str, traces: list[dict[str, NDArray[np.int64]]], signals: list[Mapping[str, Signal]]
+    name: str, traces: Sequence[Mapping[str, NDArray[np.int64]]], signals: Sequence[Mapping[str, Signal]]
 ) -> NDArray[np.bool_]:
     """Where a signal differs, ``(steps, sequences, units)``."""
     ours, theirs = (trace[name] for trace in traces)
@@ -127,8 +127,8 @@ def _differing(
 
 def _earliest(
     masks: Mapping[str, NDArray[np.bool_]],
-    traces: list[dict[str, NDArray[np.int64]]],
-    signals: list[Mapping[str, Signal]],
+    traces: Sequence[Mapping[str, NDArray[np.int64]]],
+    signals: Sequence[Mapping[str, Signal]],
 ) -> Parting | None:
     steps = {name: int(np.argmax(mask.any(axis=(1, 2)))) for name, mask in masks.items() if mask.any()}
     if not steps:

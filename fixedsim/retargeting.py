@@ -151,7 +151,13 @@ def _stage_formats(name: str, path: LstmDatapath) -> Iterator[tuple[str, Format]
 
 def _gate_formats(name: str, choices: GateDatapath) -> Iterator[tuple[str, Format]]:
     yield f"{name}.sum", choices.input_sum.format
+    yield f"{name}.recurrent_sum", choices.recurrent_sum.format
     yield f"{name}.preactivation", choices.preactivation.format
+    if choices.peephole is not None:
+        yield f"{name}.peephole_product", choices.peephole.product.format
+        yield f"{name}.peephole_sum", choices.peephole.sum.format
+    if choices.norm is not None:
+        yield f"{name}.normalized", choices.norm.output.format
 
 
 def _lstm_tensors(layer: Lstm, own: Profile) -> LstmTensors:

@@ -14,29 +14,38 @@ from fixedsim import arrays
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
 from fixedsim.kernels import lstm as lstm_kernels
+from fixedsim.layers.lstm_stages import kernel_signals, packed_stages
 from fixedsim.profiles.datapath import (
+    ARGUMENTS,
     GATES,
     MAX_MULTIPLIER,
     Accumulator,
     Activation,
     BiasStage,
     Check,
+    FixedFunction,
     Form,
+    Function,
     GateDatapath,
+    Hazard,
     Interpolation,
+    LayerNorm,
     LookupTable,
     LstmDatapath,
     Narrowing,
+    Peephole,
     PiecewiseLinear,
+    Primitive,
 )
 from fixedsim.spec import accumulators, activations, casts
-from fixedsim.spec.layers import BiasRows, MatrixRows, Signals, lstm_step
+from fixedsim.spec.layers import BiasRows, LstmRows, MatrixRows, Signals, lstm_step
 
 Item = TypeVar("Item")
 Integers = npt.NDArray[np.int64]
 Comparison = tuple[str, Sequence[int], Sequence[int]]  # what was compared, the specification's integers, the kernels'
 
 _WORD = (1 << 64) - 1
+_IDENTITY = PiecewiseLinear(Format.integer(16))
 _ROUNDINGS, _OVERFLOWS = tuple(Rounding), tuple(Overflow)
 
 
@@ -110,12 +119,30 @@ class Draws:
         overflow = self.choice([mode for mode in _OVERFLOWS if _possible(form, mode)])
         multiplier = self.choice((1, 1 << 30, MAX_MULTIPLIER, self.between(1, 1 << 31)))
         shift = self.between(*shifts) + (0 if multiplier == 1 else 30)
-        return Narrowing(
+        plain = Narrowing(
             form, self.choice(_ROUNDINGS), overflow, min(shift, 62), multiplier, self.choice((*Form, Form.SINGLE))
         )
+        return self._special(plain) if form.raw_step == 1 and self.between(0, 3) == 0 else plain
 
-    def activation(self, form: Format) -> Activation:
-        """A table, read at the nearest entry or on its lines, or a piecewise linear function; values in ``form``."""
+    def _special(self, plain: Narrowing) -> Narrowing:
+        """The narrowing with some of its highest bits saturated where it wraps, else a primitive in its place."""
+        form = plain.format
+        if plain.overflow in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE):
+            return replace(plain, saturated_bits=self.between(0, min(form.bits, 3)))
+        full = form.signed and form.full_range and 2 <= form.bits <= 32
+        primitive = self.choice([each for each in Primitive if full or each.is_float])
+        return replace(plain, primitive=primitive, guard_bits=self.between(0, 2))
+
+    def activation(self, form: Format, read: Format | None = None) -> Activation:
+        """A table, read at the nearest entry or on its lines, or a piecewise linear function; values in ``form``.
+
+        Where raws of ``read`` fit 16 bits, also a registered function.
+        """
+        sixteen = Format.integer(16)
+        if read is not None and sixteen.contains(read.raw_min) and sixteen.contains(read.raw_max):
+            if self.between(0, 3) == 0:
+                function = self.choice(tuple(Function))
+                return FixedFunction(sixteen, function, self.between(*ARGUMENTS[function]))
         form = Format.integer(form.bits) if form.raw_step == 2 else form
         if self.between(0, 2) == 0:
             ends = sorted(self.between(form.raw_min, form.raw_max) for _ in range(2))
@@ -133,6 +160,8 @@ class Draws:
 def _possible(form: Format, mode: Overflow) -> bool:
     if mode is Overflow.WRAP:
         return form.full_range
+    if mode is Overflow.WRAP_SIGN_MAGNITUDE:
+        return form.full_range and form.raw_step == 1 and form.signed
     return mode is not Overflow.SATURATE_ZERO or (form.raw_step == 1 and form.contains(form.zero_point))
 
 
@@ -230,7 +259,7 @@ def accumulator_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
 
 @dataclass(frozen=True, slots=True)
 class LstmCase:
-    """An LSTM step on given accumulators: those of the inputs and of the hidden state, and the late biases, by row."""
+    """An LSTM step on given accumulators: those of the inputs and of the hidden state, and the biases, by row."""
 
     datapath: LstmDatapath
     from_inputs: list[int]
@@ -238,6 +267,9 @@ class LstmCase:
     bias: list[int]
     constants: list[list[int]]  # input multiplier, input shift, recurrent multiplier, recurrent shift
     cell: list[int]
+    peephole: dict[str, list[int]]
+    norm: dict[str, list[int]]
+    register: int  # a stale sigmoid register
 
 
 def lstm_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
@@ -251,33 +283,9 @@ def lstm_comparisons(draws: Draws, cases: int) -> Iterator[Comparison]:
 
 def lstm_case(draws: Draws, units: int = 5) -> LstmCase:
     """Return a drawn datapath of narrow formats with operands for ``units`` units."""
-
-    def narrowing() -> Narrowing:
-        return draws.narrowing(draws.format(16, 0), (-4, 8))
-
-    def activation() -> Activation:
-        return draws.activation(draws.format(16, 0))
-
-    gates = [GateDatapath(narrowing(), narrowing(), narrowing(), activation(), narrowing()) for _ in GATES]
-    word = Format.integer(32)
-    datapath = LstmDatapath(
-        input=word,
-        weight=word,
-        recurrent_weight=word,
-        bias=word,
-        accumulator=Accumulator(62, check=Check.END),
-        joint=draws.between(0, 2) == 0,
-        bias_stage=BiasStage.PREACTIVATION,
-        gates=(gates[0], gates[1], gates[2], gates[3]),
-        forget_product=narrowing(),
-        input_product=narrowing(),
-        cell=narrowing(),
-        cell_input=narrowing(),
-        cell_activation=activation(),
-        cell_output=narrowing(),
-        hidden=narrowing(),
-    )
-    rows = range(len(GATES) * units)
+    datapath = lstm_datapath(draws)
+    gates = list(zip(datapath.gate_names, datapath.present, strict=True))
+    rows = range(len(gates) * units)
     width = draws.choice((12, 24, 40))
     constants = [
         [draws.between(1, MAX_MULTIPLIER) if kind % 2 == 0 else draws.between(20, 50) for _ in rows]
@@ -290,67 +298,110 @@ def lstm_case(draws: Draws, units: int = 5) -> LstmCase:
         [draws.signed(12) for _ in rows],
         constants,
         [draws.signed(16) for _ in range(units)],
+        {name: [draws.signed(8) for _ in range(units)] for name, gate in gates if gate.peephole},
+        {name: [draws.signed(12) for _ in range(units)] for name, gate in gates if gate.norm},
+        draws.signed(16),
     )
+
+
+def lstm_datapath(draws: Draws) -> LstmDatapath:
+    """Return a datapath of narrow formats; of the stages that it may lack it has one in three."""
+
+    def narrowing() -> Narrowing:
+        return draws.narrowing(draws.format(16, 8), (-4, 8))
+
+    def optional() -> Narrowing | None:
+        return narrowing() if draws.between(0, 2) == 0 else None
+
+    normalized, coupled = draws.between(0, 3) == 0, draws.between(0, 2) == 0
+    gates = [gate_datapath(draws, normalized) for _ in GATES]
+    stale = not coupled and gates[3].peephole is None and draws.between(0, 2) == 0
+    word, cell_input = Format.integer(32), narrowing()
+    return LstmDatapath(
+        input=word,
+        weight=word,
+        recurrent_weight=word,
+        bias=word,
+        accumulator=Accumulator(62, check=Check.END),
+        joint=draws.between(0, 2) == 0,
+        bias_stage=BiasStage.NORMALIZATION if normalized else BiasStage.PREACTIVATION,
+        gates=(None if coupled else gates[0], gates[1], gates[2], gates[3]),
+        forget_product=narrowing(),
+        input_product=narrowing(),
+        cell=narrowing(),
+        cell_input=cell_input,
+        cell_activation=draws.activation(draws.format(16, 8), cell_input.format),
+        cell_output=narrowing(),
+        hidden=narrowing(),
+        forget_addend=optional(),
+        input_addend=optional(),
+        coupled=draws.signed(16) if coupled else None,
+        hazard=Hazard.STALE_SIGMOID if stale else Hazard.NONE,
+    )
+
+
+def gate_datapath(draws: Draws, normalized: bool) -> GateDatapath:
+    """Return a gate, one in three with a peephole; what a layer normalization reads has at most 14 bits."""
+
+    def narrowing(widest: int = 16) -> Narrowing:
+        return draws.narrowing(draws.format(widest, 8), (-4, 8))
+
+    before, peephole = narrowing(13), None
+    if draws.between(0, 2) == 0:
+        peephole = Peephole(replace(Format.integer(8), zero_point=draws.signed(4)), narrowing(), narrowing(13))
+    norm = LayerNorm(Format.integer(12), narrowing(), draws.between(1, 99)) if normalized else None
+    gate = GateDatapath(narrowing(), narrowing(), before, _IDENTITY, narrowing(), peephole, norm)
+    return replace(gate, activation=draws.activation(draws.format(16, 8), gate.read))
 
 
 def scalar_lstm(case: LstmCase) -> Signals:
     """Return the signals by the specification: the accumulators come from weights of one column and inputs of 1."""
     units, zeros = len(case.cell), [0] * len(case.bias)
     zero = case.datapath.hidden.format.zero_point
-    input_matrix = MatrixRows([[raw] for raw in case.from_inputs], zeros, case.constants[0], case.constants[1])
+    from_inputs, from_hidden = case.constants[:2], case.constants[2:]
     wide_rows = [[raw] + [0] * (units - 1) for raw in case.from_hidden]
-    return lstm_step(
-        [1],
-        [zero + 1] + [zero] * (units - 1),
-        case.cell,
-        input_matrix=input_matrix,
-        recurrent_matrix=MatrixRows(wide_rows, zeros, case.constants[2], case.constants[3]),
-        bias=BiasRows(case.bias, zeros),
-        datapath=case.datapath,
+    rows = LstmRows(
+        MatrixRows([[raw] for raw in case.from_inputs], zeros, from_inputs[0], from_inputs[1], zeros),
+        MatrixRows(wide_rows, zeros, from_hidden[0], from_hidden[1], zeros),
+        BiasRows(case.bias, zeros),
+        case.peephole,
+        case.norm,
     )
+    hidden = [zero + 1] + [zero] * (units - 1)
+    return lstm_step([1], hidden, case.cell, rows, case.datapath, case.register)
 
 
 def kernel_lstm(case: LstmCase) -> tuple[Signals, Integers]:
-    """Return the signals by the kernel, under the specification's names, and its counts of overflows (22, 2)."""
-    joint, units = case.datapath.joint, len(case.cell)
+    """Return the signals by the kernel, under the specification's names, and its counts of overflows (36, 2)."""
+    units, stages = len(case.cell), packed_stages(case.datapath)
     from_inputs, from_hidden = np.array([case.from_inputs]), np.array([case.from_hidden])
-    fields, values = arrays.pack_activations(lstm_activations(case.datapath))
-    signals, counts = np.zeros((len(lstm_kernels.SIGNALS), 1, units), np.int64), np.zeros((22, 2), np.int64)
+    signals = np.zeros((len(lstm_kernels.SIGNALS), 1, units), np.int64)
+    counts = np.zeros((len(lstm_kernels.NARROWINGS), 2), np.int64)
     lstm_kernels.lstm_elementwise(
-        from_inputs + from_hidden if joint else from_inputs,
+        from_inputs + from_hidden if case.datapath.joint else from_inputs,
         from_hidden,
-        np.array(case.bias),
-        np.array(case.constants),
-        joint,
-        np.stack([arrays.pack_narrowing(narrowing) for narrowing in lstm_narrowings(case.datapath)]),
-        fields,
-        values,
+        kernel_rows(case),
+        stages.choices,
+        stages.narrowings,
+        stages.centres,
+        stages.activations,
+        stages.values,
         np.array([case.cell]),
         np.zeros((1, units), np.int64),
+        np.array([[case.register]]),
         signals,
         counts,
     )
-    names = [_spec_name(name, joint) for name in lstm_kernels.SIGNALS]
-    return {name: signals[position, 0].tolist() for position, name in enumerate(names) if name}, counts
+    return {name: signals[place, 0].tolist() for name, place in kernel_signals(case.datapath).items()}, counts
 
 
-def _spec_name(name: str, joint: bool) -> str:
-    """The specification's name of a signal of the kernel; empty where a joint accumulator leaves it out."""
-    if joint and ".recurrent_" in name:
-        return ""
-    return (name.replace("input_", "") if joint and name.startswith("gate.") else name).removesuffix(".gate")
-
-
-def lstm_narrowings(datapath: LstmDatapath) -> list[Narrowing]:
-    """Return the narrowings in the kernel's order."""
-    gates = [
-        narrowing
-        for gate in datapath.gates
-        for narrowing in (gate.input_sum, gate.recurrent_sum, gate.preactivation, gate.output)
-    ]
-    return [*gates, *(getattr(datapath, name) for name in lstm_kernels.CELL_NARROWINGS)]
-
-
-def lstm_activations(datapath: LstmDatapath) -> list[Activation]:
-    """Return the activations in the kernel's order."""
-    return [*(gate.activation for gate in datapath.gates), datapath.cell_activation]
+def kernel_rows(case: LstmCase) -> tuple[Integers, Integers, Integers, Integers]:
+    """Return the row constants as the kernel takes them; see :func:`fixedsim.kernels.lstm.lstm_elementwise`."""
+    units, normalized = len(case.cell), case.datapath.bias_stage is BiasStage.NORMALIZATION
+    bias, nothing = np.array(case.bias), [0] * units
+    weights = [given.get(gate, nothing) for given in (case.peephole, case.norm) for gate in GATES]
+    first = [GATES.index(gate) for gate in case.datapath.gate_names]
+    norm_bias = np.zeros((len(GATES), units), np.int64)
+    norm_bias[first] = bias.reshape(len(first), units)
+    late = np.zeros_like(bias) if normalized else bias
+    return late, np.array(case.constants), np.array(weights, np.int64), norm_bias

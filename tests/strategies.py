@@ -100,9 +100,9 @@ def lstm_cases(draw: st.DrawFn, scope: Scope = ANY) -> LstmCase:
 
 
 @st.composite
-def bidirectional_cases(draw: st.DrawFn) -> BidirectionalCase:
+def bidirectional_cases(draw: st.DrawFn, scope: Scope = ANY) -> BidirectionalCase:
     """Both directions of an LSTM with inputs, and with or without states, lengths and resets."""
-    layer, (steps, batch) = draw(bidirectional_layers()), draw(BIDIRECTIONAL_SHAPES)
+    layer, (steps, batch) = draw(bidirectional_layers(scope)), draw(BIDIRECTIONAL_SHAPES)
     raws = draw(inputs(layer, steps=steps, batch=batch))
     given = [draw(st.none() | states(part, batch=batch)) for part in (layer.forward, layer.backward)]
     return BidirectionalCase(layer, raws, (given[0], given[1]), *course(draw, steps, batch))

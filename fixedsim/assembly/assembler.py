@@ -9,18 +9,19 @@ from numpy.typing import ArrayLike
 
 from fixedsim.assembly.functions import function, function_choices
 from fixedsim.assembly.requantization import (
+    exact_log2,
     floor_log2,
     requantize,
     requantizing,
     row_constants,
     scale_ratio,
 )
-from fixedsim.assembly.sums import Sums, exact_log2
+from fixedsim.assembly.sums import Sums
 from fixedsim.assembly.tensors import Overrides, RawBias, RawMatrix
 from fixedsim.casts import Overflow
 from fixedsim.errors import ProfileError
 from fixedsim.formats import Format
-from fixedsim.profiles.choices import CastChoices, Requantization, RequantizeChoices
+from fixedsim.profiles.choices import CastChoices, Requantization, RequantizeChoices, ScaleArithmetic
 from fixedsim.profiles.datapath import Accumulator, Activation, Narrowing
 from fixedsim.profiles.profile import Profile
 
@@ -32,15 +33,23 @@ class Assembler:
     profile: Profile
     overrides: Overrides = field(default_factory=Overrides)
 
-    def cast(self, name: str, choices: CastChoices, source: Fraction) -> Narrowing:
-        """The narrowing of values of scale ``source`` that a named cast makes.
+    def cast(
+        self,
+        name: str,
+        choices: CastChoices,
+        source: Fraction,
+        *,
+        scales: ScaleArithmetic = ScaleArithmetic.EXACT,
+    ) -> Narrowing:
+        """The narrowing of values of scale ``source`` that a named cast makes, the ratio of scales in ``scales``.
 
         Raises:
             ProfileError: a cast by a shift between scales that are no power of two apart.
         """
         form = self.overrides.format(name, choices.format)
         narrowing = choices.model_copy(update={"format": form}).narrowing()
-        multiplier, shift = self.overrides.constants.get(name) or self._constants(name, choices, source / form.scale)
+        ratio = scale_ratio((source, Fraction(1)), form.scale, scales, by_row=True)
+        multiplier, shift = self.overrides.constants.get(name) or self._constants(name, choices, ratio)
         requantized = requantizing(form, narrowing.rounding, narrowing.overflow, choices.form, (multiplier, shift))
         return Narrowing(
             form,

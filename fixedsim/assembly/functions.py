@@ -56,7 +56,15 @@ def function(name: str, profile: Profile, input_format: Format, output: Format) 
         case FunctionKind.GEMMLOWP | FunctionKind.CMSIS:
             return _primitive(name, choices.kind, input_format, output)
         case FunctionKind.HLS4ML:
-            return hls4ml_activation(name, input_format, output, choices.segments, choices.values)
+            return hls4ml_activation(
+                name,
+                input_format,
+                output,
+                choices.segments,
+                choices.values,
+                rounding=choices.entry_rounding,
+                overflow=choices.entry_overflow,
+            )
         case _:
             table = _table(name, choices, input_format, output)
             return table if choices.values is None else _given(table, choices.values, name)
@@ -81,17 +89,13 @@ def _hard(name: str, choices: FunctionChoices, input_format: Format, output: For
     slope, offset = (Fraction(1, 6), Fraction(1, 2)) if name == "hard_sigmoid" else (choices.slope, choices.offset)
     line = hard_sigmoid(input_format, output, slope, offset, rounding=choices.rounding)
     if choices.slope_fraction_bits is not None:
-        line = replace(line, **_cut_slope(slope, choices.slope_fraction_bits, input_format, output))
+        bits = choices.slope_fraction_bits
+        ratio = exact_log2(output.scale / input_format.scale, "scale of a hard function")
+        line = replace(line, slope=int(slope * (1 << bits)), shift=bits + ratio)  # the slope cut toward zero
     if choices.threshold is not None:
         reach = int(choices.threshold / input_format.scale)
         line = replace(line, low_input=-reach, high_input=reach)
     return line
-
-
-def _cut_slope(slope: Fraction, bits: int, input_format: Format, output: Format) -> dict[str, int]:
-    """The slope cut toward zero to ``bits`` fraction bits, and the shift that brings raws to the output's scale."""
-    ratio = exact_log2(output.scale / input_format.scale, "scale of a hard function")
-    return {"slope": int(slope * (1 << bits)), "shift": bits + ratio}
 
 
 @lru_cache(maxsize=32)

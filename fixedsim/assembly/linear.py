@@ -25,8 +25,16 @@ _LONG_BIAS = 32  # bits; wider ones take the rule of 64-bit accumulators
 _Stages = tuple[Narrowing, Narrowing, Activation, Narrowing]
 
 
-def assemble_linear(name: str, tensors: LinearTensors, profile: Profile, overrides: Overrides | None = None) -> Linear:
+def assemble_linear(
+    name: str,
+    tensors: LinearTensors,
+    profile: Profile,
+    overrides: Overrides | None = None,
+    rule: RequantizeChoices | None = None,
+) -> Linear:
     """A fully connected layer ``output(activation(preactivation(sum(W x + b))))`` with the profile's arithmetic.
+
+    ``rule`` requantizes in place of the profile's rule for the widths of inputs and biases.
 
     Raises:
         ModelError: raws, formats or scales that do not fit each other or the profile.
@@ -37,7 +45,7 @@ def assemble_linear(name: str, tensors: LinearTensors, profile: Profile, overrid
         matrix = tensors.matrix
         blind = replace(matrix, format=replace(matrix.format, zero_point=0), zero_point=None)
         tensors = replace(tensors, matrix=blind)
-    rule = requantization_rule(profile, tensors)
+    rule = rule or requantization_rule(profile, tensors)
     held = accumulator(profile, rule.accumulator_bits if isinstance(rule, RuleChoices) else None)
     added = sums(tensors.matrix.scale, tensors.input.scale, profile, f"{name}.weight")
     stages = _stages(name, tensors, assembler, rule)
@@ -95,7 +103,7 @@ def _stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: Requa
         case LinearStages.PREACTIVATION:
             total = _preactivation(name, assembler, rule)
             output = tensors.output or total.format
-            narrowed = assembler.activation_cast(f"{name}.output", total.format.scale, output)
+            narrowed = _output(name, total.format.scale, output, assembler)
             return total, Narrowing(total.format), _clamp(tensors, total.format), narrowed
         case _:
             return _wide_stages(tensors, assembler.profile, rule)
@@ -120,10 +128,8 @@ def _direct_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule
     assert output is not None
     form = _clamped(output, tensors)
     rounding = rule.rounding if isinstance(rule, RuleChoices) else choices.rounding
-    total = replace(
-        requantizing(form, rounding, choices.overflow, rule.form),
-        **({"primitive": choices.primitive} if choices.primitive else {}),
-    )
+    plain = requantizing(form, rounding, choices.overflow, rule.form)
+    total = replace(plain, primitive=choices.primitive or plain.primitive)
     return total, Narrowing(form), identity(form, form), Narrowing(output)
 
 
@@ -145,9 +151,18 @@ def _function_stages(name: str, tensors: LinearTensors, assembler: Assembler, ru
     total = _preactivation(name, assembler, rule)
     form = function_choices(tensors.activation, assembler.profile).format
     activation = assembler.activation(f"{name}.activation", tensors.activation, total.format, form)
-    narrowed = assembler.activation_cast(f"{name}.output", activation.format.scale, tensors.output or form)
+    narrowed = _output(name, activation.format.scale, tensors.output or form, assembler)
     overflow = Overflow.SATURATE if total.primitive else total.overflow
     return total, Narrowing(total.format, overflow=overflow), activation, narrowed
+
+
+def _output(name: str, source: Fraction, output: Format, assembler: Assembler) -> Narrowing:
+    """The cast of the activation's value to the output's format."""
+    choices = assembler.profile.linear.output
+    if choices is None:
+        return assembler.activation_cast(f"{name}.output", source, output)
+    fixed = Assembler(assembler.profile, Overrides(constants=assembler.overrides.constants))
+    return fixed.cast(f"{name}.output", choices.model_copy(update={"format": output}), source)
 
 
 def _preactivation(name: str, assembler: Assembler, rule: RequantizeChoices) -> Narrowing:

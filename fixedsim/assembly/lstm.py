@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fixedsim.assembly.assembler import Assembler, same
 from fixedsim.assembly.functions import function_choices
@@ -15,7 +16,7 @@ from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ProfileError
 from fixedsim.formats import Format
 from fixedsim.layers.lstm import Lstm
-from fixedsim.profiles.choices import CastChoices
+from fixedsim.profiles.choices import CastChoices, RuleChoices
 from fixedsim.profiles.datapath import (
     STEP_BITS,
     BiasStage,
@@ -70,9 +71,9 @@ class _Assembly:
         datapath = self._datapath(gates, bias.format, bias_cast)
         projection = None
         if tensors.projection is not None:
-            projection = assemble_linear(
-                f"{self.name}.projection", tensors.projection, self.profile, self.assembler.overrides
-            )
+            name = f"{self.name}.projection"
+            rule = _projection_rule(self.profile)
+            projection = assemble_linear(name, tensors.projection, self.profile, self.assembler.overrides, rule)
         return Lstm.from_raws(
             self.name,
             tensors.input_matrix.raws,
@@ -99,7 +100,7 @@ class _Assembly:
             return first, second
         return joined(first, second, f"{names[0]} and {names[1]} in a joint accumulator")
 
-    def _constants(self, source: str, added: Sums, gates: Mapping[str, GateDatapath]) -> dict[str, np.ndarray]:
+    def _constants(self, source: str, added: Sums, gates: Mapping[str, GateDatapath]) -> dict[str, ArrayLike]:
         """The row constants of one matrix, gate by gate, for each gate's sums may have a scale of their own."""
         from_inputs = source == "input"
         matrix = self.tensors.input_matrix if from_inputs else self.tensors.recurrent_matrix
@@ -163,7 +164,8 @@ class _Assembly:
         choices = (self.choices.peephole_product or self.choices.sum).model_copy(update={"form": form})
         added = self.choices.peephole_sum or self.choices.preactivation
         cell = self.tensors.cell_state or self._cell().format
-        product = self.assembler.cast(f"{name}.peephole_product", choices, vector.format.scale * cell.scale)
+        source, scales = vector.format.scale * cell.scale, self.profile.requantize.scales
+        product = self.assembler.cast(f"{name}.peephole_product", choices, source, scales=scales)
         return Peephole(
             vector.format, product, self.assembler.cast(f"{name}.peephole_sum", added, preactivation.format.scale)
         )
@@ -289,3 +291,9 @@ class _Assembly:
 def _one(form: Format) -> int:
     """The raw that means one, or the highest."""
     return min(int(1 / form.scale), form.raw_max)
+
+
+def _projection_rule(profile: Profile) -> RuleChoices:
+    """A projection is requantized as the step's other sums are, not as a layer of its own."""
+    own = profile.requantize.model_dump()
+    return RuleChoices(**own, rounding=profile.lstm.sum.rounding, accumulator_bits=profile.accumulator.bits)

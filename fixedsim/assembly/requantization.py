@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +83,15 @@ def scale_ratio(
     """
     if arithmetic is ScaleArithmetic.EXACT:
         return factors[0] * factors[1] / target
-    kinds = {ScaleArithmetic.FLOAT32: (np.float32, np.float32), ScaleArithmetic.FLOAT64: (np.float64, np.float64)}
-    mixed = (np.float64 if by_row else np.float32, np.float64)
-    product_kind, quotient_kind = kinds.get(arithmetic, mixed)
-    product = product_kind(float(factors[0])) * product_kind(float(factors[1]))
-    return Fraction(float(quotient_kind(product) / quotient_kind(float(target))))
+    short = arithmetic is ScaleArithmetic.FLOAT32, arithmetic is ScaleArithmetic.MIXED and not by_row
+    product = _binary(factors[0], any(short)) * _binary(factors[1], any(short))
+    quotient = _binary(product, short[0]) / _binary(target, short[0])
+    return Fraction(float(quotient))
+
+
+def _binary(value: Any, short: bool) -> Any:
+    """A number in IEEE binary32 or binary64."""
+    return np.float32(float(value)) if short else np.float64(float(value))
 
 
 def requantizing(

@@ -101,8 +101,9 @@ def cmsis_line(position: int, index_bits: int, end: int, table: Vector, start: i
     index, rest = position >> index_bits, position & ((1 << index_bits) - 1)
     if index >= CMSIS_LAST:
         return end
-    left = table[start + index]
-    return (left << index_bits) + rest * (table[start + index + 1] - left)
+    left: int = table[start + index]
+    right: int = table[start + index + 1]
+    return (left << index_bits) + rest * (right - left)
 
 
 @inlined

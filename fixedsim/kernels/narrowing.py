@@ -208,9 +208,7 @@ def narrow_primitive(high: int, low: int, half: int, rest: int, negative: bool, 
         rounding = packed[ROUNDING] if primitive == VHDL_RESIZE else HALF_AWAY
         high, low = wide.add(high, low, 1 if rounds_up(rounding, half, rest, high < 0, low & 1) else 0)
         if primitive == VHDL_RESIZE:
-            raw = primitives.guarded(
-                high, low, packed[ZERO_POINT], bits, packed[GUARD_BITS], packed[OVERFLOW] != WRAP
-            )
+            raw = primitives.guarded(high, low, packed[ZERO_POINT], bits, packed[GUARD_BITS], packed[OVERFLOW] != WRAP)
         else:
             raw = primitives.wrapped_magnitude(wide.low_word(high, low), negative, packed[ZERO_POINT], bits)
         high, low = wide.add(high, low, packed[ZERO_POINT])

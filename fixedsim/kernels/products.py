@@ -164,7 +164,7 @@ def accumulate_partial(
     """Write to ``out`` what :func:`accumulate_steps` writes, of an accumulator with levels of partial sums.
 
     ``products`` are its ``narrow_products``, ``product`` and ``product_shifts``; ``levels`` the levels (L, 3) and the
-    narrowing of each (L, 10). Products, every sum of a register and an addend, and every sum of two addends must fit
+    packed narrowing of each. Products, every sum of a register and an addend, and every sum of two addends must fit
     64 bits. Overflows of partial sums are added to ``counts`` too.
     """
     narrow_products, product, shifts = products

@@ -486,7 +486,7 @@ class Lstm:
         """The hidden state ``(batch, outputs)`` from the hidden output ``(batch, units)``."""
         if self.projection is None:
             return hidden
-        projected = self.projection.run(hidden[None], collected.projection, engine=engine)[0]
+        projected: Integers = self.projection.run(hidden[None], collected.projection, engine=engine)[0]
         for name, trace in collected.projection.traces.items():
             collected.traced[name][step] = trace[0]
         return projected

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.arrays import pack_activations, pack_narrowing
+from fixedsim.errors import ModelError
 from fixedsim.execution import (
     PreparedActivation,
     Range,
@@ -18,17 +19,19 @@ from fixedsim.execution import (
 )
 from fixedsim.formats import Format
 from fixedsim.kernels import lstm as layout
-from fixedsim.profiles.datapath import GATES, GateDatapath, Hazard, LstmDatapath, Narrowing
+from fixedsim.profiles.datapath import GATES, Activation, GateDatapath, Hazard, LstmDatapath, Narrowing
 
 Integers = NDArray[np.int64]
+_INT16 = Format.integer(16)
 _NOTHING = Narrowing(Format.integer(64))  # stands in the kernel's arrays for a stage that the datapath lacks
+_NORM_INPUT = Format.integer(16)
 # Signals that are not called as the narrowing that gives them.
 _NARROWING_OF = {"cell_activation": "cell_output"}
 
 
 def narrowings(path: LstmDatapath) -> dict[str, Narrowing]:
     """The element-wise narrowings that a datapath has, by name, in the kernel's order."""
-    found = {}
+    found = dict[str, Narrowing | None]()
     for gate, choices in zip(GATES, path.gates, strict=True):
         if choices is not None:
             stages = _gate_narrowings(choices, path.joint)
@@ -174,10 +177,12 @@ def require_words(path: LstmDatapath, late: Any, name: str) -> None:
     Raises:
         ModelError: by name, the stage whose operands are too wide.
     """
+    _require_centred(path, name)
     for gate, choices in zip(GATES, path.gates, strict=True):
         if choices is not None:
-            _require_gate(choices, path, late, f"{name}: {gate} gate")
-    read = {gate: format_range(gate_format(path, gate), centred=True) for gate in GATES}
+            seen = path.cell.format if gate == "output" else path.read_cell
+            _require_gate(choices, path, late, f"{name}: {gate} gate", seen)
+    read = {gate: _gate_range(path, gate) for gate in GATES}
     kept = product_range(read["forget"], format_range(path.read_cell, centred=True))
     require_int64(kept, f"{name}: forget gate times cell")
     require_int64(product_range(read["input"], read["candidate"]), f"{name}: input gate times candidate")
@@ -190,15 +195,55 @@ def require_words(path: LstmDatapath, late: Any, name: str) -> None:
     require_int64(product_range(read["output"], activated), f"{name}: output gate times cell activation")
 
 
-def _require_gate(choices: GateDatapath, path: LstmDatapath, late: Any, name: str) -> None:
+def _gate_range(path: LstmDatapath, gate: str) -> Range:
+    """The values of a gate as the cell reads it, less its zero point; a coupled one may leave its format."""
+    form = gate_format(path, gate)
+    if path.coupled is None or gate != "input":
+        return format_range(form, centred=True)
+    low, high = path.coupled - form.raw_max, path.coupled - form.raw_min
+    return Range(low, high).plus(Range(-form.zero_point, -form.zero_point))
+
+
+def _require_gate(choices: GateDatapath, path: LstmDatapath, late: Any, name: str, seen: Format) -> None:
+    """Refuse a gate by the name; its peephole sees a cell of the format ``seen``."""
     sums = format_range(choices.input_sum.format, centred=True)
     if not path.joint:
         sums = sums.plus(format_range(choices.recurrent_sum.format, centred=True))
     require_int64(sums.plus(Range(late, late)), f"{name}: sum of the pre-activation")
     if choices.peephole is not None:
-        weight, cell = (format_range(form, centred=True) for form in (choices.peephole.weight, path.read_cell))
+        weight, cell = (format_range(form, centred=True) for form in (choices.peephole.weight, seen))
         require_int64(product_range(weight, cell), f"{name}: peephole weight times cell")
         addend = format_range(choices.peephole.product.format, centred=True)
-        before = format_range(choices.preactivation.format, centred=True)
-        require_int64(addend.plus(before), f"{name}: sum with the peephole")
+        added = addend.plus(format_range(choices.preactivation.format, centred=True))
+        require_int64(added, f"{name}: sum with the peephole")
+    if choices.norm is not None:
+        before = choices.preactivation if choices.peephole is None else choices.peephole.sum
+        _require_int16(format_range(before.format, centred=True), f"{name}: what its norm reads")
+        _require_int16(format_range(choices.norm.weight), f"{name}: weight of its norm")
+    if choices.norm is not None:
+        read = choices.preactivation.format if choices.peephole is None else choices.peephole.sum.format
+        if not format_range(read, centred=True).within(_NORM_INPUT):
+            raise ModelError(f"{name}: input of the normalization must fit 16 bits, not {read.name}")
     PreparedActivation(choices.activation, format_range(choices.read), name)
+
+
+def _require_centred(path: LstmDatapath, name: str) -> None:
+    """Refuse formats whose raws less their zero point 64 bits could not hold."""
+    for stage, narrowing in narrowings(path).items():
+        require_int64(format_range(narrowing.format, centred=True), f"{name}.{stage} less its zero point")
+    require_int64(format_range(path.read_cell, centred=True), f"{name}.cell less its zero point")
+    for what, choices in zip(path.gate_names, path.present, strict=True):
+        _require_function(choices.activation, f"{name}: {what} gate")
+    _require_function(path.cell_activation, f"{name}: cell activation")
+
+
+def _require_function(activation: Activation, name: str) -> None:
+    zero_point = activation.format.zero_point
+    values = activation_range(activation).plus(Range(-zero_point, -zero_point))
+    require_int64(values, f"{name}: values of the activation less their zero point")
+
+
+def _require_int16(values: Range, subject: str) -> None:
+    """Refuse what layer normalization does not read."""
+    if not values.within(_INT16):
+        raise ModelError(f"{subject} must fit 16 bits, not {int(np.max(values.bits()))}")

@@ -126,12 +126,12 @@ class Choices(BaseModel):
 class WeightChoices(Choices):
     """`[weight]`: how float weights become raws."""
 
-    scheme: Scheme = Field(Scheme.POWER_OF_TWO, description="power_of_two, symmetric, odd or fixed")
-    granularity: Granularity = Field(Granularity.ROW, description="what shares one scale: row or tensor")
-    scale: ScaleSearch = Field(ScaleSearch.LEAST_SQUARES, description="how the scale is found")
-    one_bit: OneBit = Field(OneBit.SIGN, description="what a 1-bit weight means: sign {-1, +1}, or {-1, 0}")
-    bits: int | None = Field(None, ge=1, le=16, description="width where the user names none; 8 if left out")
-    fixed: "CastChoices | None" = Field(None, description="scheme fixed: the format, its rounding and overflow")
+    scheme: Scheme = Field(default=Scheme.POWER_OF_TWO, description="power_of_two, symmetric, odd or fixed")
+    granularity: Granularity = Field(default=Granularity.ROW, description="what shares one scale: row or tensor")
+    scale: ScaleSearch = Field(default=ScaleSearch.LEAST_SQUARES, description="how the scale is found")
+    one_bit: OneBit = Field(default=OneBit.SIGN, description="what a 1-bit weight means: sign {-1, +1}, or {-1, 0}")
+    bits: int | None = Field(default=None, ge=1, le=16, description="width where the user names none; 8 if left out")
+    fixed: "CastChoices | None" = Field(default=None, description="scheme fixed: the format, its rounding and overflow")
 
     @model_validator(mode="after")
     def _scheme_of_weights(self) -> Self:
@@ -146,11 +146,13 @@ class WeightChoices(Choices):
 class ActivationChoices(Choices):
     """`[activation]`: the raws that travel between layers and through the recurrence."""
 
-    scheme: Scheme = Field(Scheme.POWER_OF_TWO, description="power_of_two, symmetric, affine, unit or fixed")
-    rounding: Rounding = Field(Rounding.HALF_EVEN, description="of the cast to an activation")
-    overflow: Overflow = Field(Overflow.SATURATE, description="of the cast to an activation")
-    bits: int | None = Field(None, ge=1, le=16, description="width where the user names none; 8 if left out")
-    fixed: "CastChoices | None" = Field(None, description="scheme fixed: the format; its rounding and overflow hold")
+    scheme: Scheme = Field(default=Scheme.POWER_OF_TWO, description="power_of_two, symmetric, affine, unit or fixed")
+    rounding: Rounding = Field(default=Rounding.HALF_EVEN, description="of the cast to an activation")
+    overflow: Overflow = Field(default=Overflow.SATURATE, description="of the cast to an activation")
+    bits: int | None = Field(default=None, ge=1, le=16, description="width where the user names none; 8 if left out")
+    fixed: "CastChoices | None" = Field(
+        default=None, description="scheme fixed: the format; its rounding and overflow hold"
+    )
 
     @model_validator(mode="after")
     def _scheme_of_activations(self) -> Self:
@@ -170,9 +172,9 @@ def _require_fixed(scheme: Scheme, fixed: "CastChoices | None") -> None:
 class BiasChoices(Choices):
     """`[bias]`: where a bias enters, and how wide it is stored."""
 
-    stage: BiasStage = Field(BiasStage.FIRST, description="first, last (in the accumulator) or preactivation")
-    bits: int | None = Field(None, ge=1, le=64, description="stored width; the width of its stage if left out")
-    fixed: "CastChoices | None" = Field(None, description="the stored format, cast where it enters")
+    stage: BiasStage = Field(default=BiasStage.FIRST, description="first, last (in the accumulator) or preactivation")
+    bits: int | None = Field(default=None, ge=1, le=64, description="stored width; the width of its stage if left out")
+    fixed: "CastChoices | None" = Field(default=None, description="the stored format, cast where it enters")
 
     @model_validator(mode="after")
     def _stage_of_every_network(self) -> Self:
@@ -187,6 +189,18 @@ def _refuse_normalization(stage: BiasStage | None) -> None:
         )
 
 
+def _of_hls_type(given: Any, *names: str) -> Any:
+    """The choices with what a format spelled as an HLS type brings: rounding, overflow and saturated bits, so named."""
+    if not isinstance(given, dict) or not is_hls_type(given.get("format")):
+        return given
+    try:
+        kind = HlsType.parse(given["format"])
+    except FixedsimError as error:
+        raise ValueError(str(error)) from None
+    own = dict(zip(names, (kind.rounding, kind.overflow, kind.saturated_bits), strict=False))
+    return {**own, **given, "format": kind.format}
+
+
 class CastChoices(Choices):
     """A named cast: `{format = "s4.11", rounding = "half_up", overflow = "saturate"}`.
 
@@ -194,25 +208,18 @@ class CastChoices(Choices):
     """
 
     format: NamedFormat = Field(description="the target's format by name: s4.11, u0.8, ap_fixed<16,6>, ...")
-    rounding: Rounding = Field(Rounding.HALF_UP, description="one of the eight roundings")
-    overflow: Overflow = Field(Overflow.SATURATE, description="one of the overflows")
-    form: Requantization = Field(Requantization.SHIFT, description="how the value is brought to the scale")
-    multiplier_bits: int = Field(16, ge=2, le=32, description="width of the multiplier of form multiplier")
-    primitive: Primitive | None = Field(None, description="a registered algorithm in place of the cast")
-    saturated_bits: int = Field(0, ge=0, le=63, description="wrap: highest bits that saturate on overflow")
-    guard_bits: int = Field(0, ge=0, le=8, description="vhdl_resize: bits beyond the format's")
+    rounding: Rounding = Field(default=Rounding.HALF_UP, description="one of the eight roundings")
+    overflow: Overflow = Field(default=Overflow.SATURATE, description="one of the overflows")
+    form: Requantization = Field(default=Requantization.SHIFT, description="how the value is brought to the scale")
+    multiplier_bits: int = Field(default=16, ge=2, le=32, description="width of the multiplier of form multiplier")
+    primitive: Primitive | None = Field(default=None, description="a registered algorithm in place of the cast")
+    saturated_bits: int = Field(default=0, ge=0, le=63, description="wrap: highest bits that saturate on overflow")
+    guard_bits: int = Field(default=0, ge=0, le=8, description="vhdl_resize: bits beyond the format's")
 
     @model_validator(mode="before")
     @classmethod
     def _hls_type(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or not is_hls_type(given.get("format")):
-            return given
-        try:
-            kind = HlsType.parse(given["format"])
-        except FixedsimError as error:
-            raise ValueError(str(error)) from None
-        own = {"rounding": kind.rounding, "overflow": kind.overflow, "saturated_bits": kind.saturated_bits}
-        return {**own, **given, "format": kind.format}
+        return _of_hls_type(given, "rounding", "overflow", "saturated_bits")
 
     @model_validator(mode="after")
     def _is_a_narrowing(self) -> Self:
@@ -238,8 +245,8 @@ class PartialChoices(Choices):
     grouping: Grouping = Field(description="lanes or tiles")
     count: int = Field(ge=0, description="how many lanes, or the addends of a tile (0: all)")
     bits: int = Field(ge=1, le=64, description="width of a partial sum")
-    order: Order = Field(Order.SEQUENCE, description="sequence or tree")
-    overflow: Overflow = Field(Overflow.WRAP, description="what an overflow of a partial sum does")
+    order: Order = Field(default=Order.SEQUENCE, description="sequence or tree")
+    overflow: Overflow = Field(default=Overflow.WRAP, description="what an overflow of a partial sum does")
 
     def partial_sums(self) -> PartialSums:
         """The level as a datapath has it."""
@@ -249,65 +256,82 @@ class PartialChoices(Choices):
 class AccumulatorChoices(Choices):
     """`[accumulator]`: width, overflow and order of the sums of products."""
 
-    bits: int = Field(32, ge=1, le=64, description="width in two's complement")
-    overflow: Overflow = Field(Overflow.SATURATE, description="what an overflow does")
-    check: Check = Field(Check.STEP, description="step: after every addition; end: once on the exact sum")
-    joint: bool = Field(False, description="one accumulator over inputs then hidden state, or one each")
-    fraction_bits: int = Field(0, ge=0, le=48, description="least fraction bits: coarser products are shifted left")
-    product: CastChoices | None = Field(None, description="a cast of every product; exact if left out")
-    folded_zero_point: bool = Field(False, description="zero points of inputs folded into what the sum starts with")
-    partial: tuple[PartialChoices, ...] = Field((), description="levels of partial sums, as tables of their own")
+    bits: int = Field(default=32, ge=1, le=64, description="width in two's complement")
+    overflow: Overflow = Field(default=Overflow.SATURATE, description="what an overflow does")
+    check: Check = Field(default=Check.STEP, description="step: after every addition; end: once on the exact sum")
+    joint: bool = Field(default=False, description="one accumulator over inputs then hidden state, or one each")
+    fraction_bits: int = Field(
+        default=0, ge=0, le=48, description="least fraction bits: coarser products are shifted left"
+    )
+    product: CastChoices | None = Field(default=None, description="a cast of every product; exact if left out")
+    folded_zero_point: bool = Field(
+        default=False, description="zero points of inputs folded into what the sum starts with"
+    )
+    partial: tuple[PartialChoices, ...] = Field(
+        default=(), description="levels of partial sums, as tables of their own"
+    )
 
 
 class RequantizeChoices(Choices):
     """`[requantize]`: how accumulators are scaled."""
 
-    form: Requantization = Field(Requantization.SHIFT, description="shift, multiplier, doubling, ...")
-    multiplier_bits: int = Field(16, ge=2, le=32, description="width of the integer multiplier")
-    scales: ScaleArithmetic = Field(ScaleArithmetic.EXACT, description="arithmetic of the ratio of scales")
+    form: Requantization = Field(default=Requantization.SHIFT, description="shift, multiplier, doubling, ...")
+    multiplier_bits: int = Field(default=16, ge=2, le=32, description="width of the integer multiplier")
+    scales: ScaleArithmetic = Field(default=ScaleArithmetic.EXACT, description="arithmetic of the ratio of scales")
 
 
 class RuleChoices(RequantizeChoices):
     """A requantization of a fully connected layer, with its rounding and accumulator."""
 
-    rounding: Rounding = Field(Rounding.HALF_AWAY, description="of the requantization")
-    accumulator_bits: int = Field(32, ge=1, le=64, description="width of the accumulator")
+    rounding: Rounding = Field(default=Rounding.HALF_AWAY, description="of the requantization")
+    accumulator_bits: int = Field(default=32, ge=1, le=64, description="width of the accumulator")
 
 
 class LstmChoices(Choices):
     """`[lstm]`: the casts of the LSTM step, in the order of execution."""
 
-    input_rescale: CastChoices | None = Field(None, description="the inputs as the products read them")
-    hidden_rescale: CastChoices | None = Field(None, description="the hidden state as the products read it")
+    input_rescale: CastChoices | None = Field(default=None, description="the inputs as the products read them")
+    hidden_rescale: CastChoices | None = Field(default=None, description="the hidden state as the products read it")
     sum: CastChoices = Field(description="each requantized accumulator")
-    recurrent_sum: CastChoices | None = Field(None, description="the recurrent one; as sum if left out")
+    recurrent_sum: CastChoices | None = Field(default=None, description="the recurrent one; as sum if left out")
     preactivation: CastChoices = Field(description="the sum of both")
-    peephole_product: CastChoices | None = Field(None, description="peephole weight * cell; as sum if left out")
-    peephole_sum: CastChoices | None = Field(None, description="with the peephole; as preactivation if left out")
-    forget_product: CastChoices | None = Field(None, description="forget * cell; exact if left out")
-    input_product: CastChoices | None = Field(None, description="input * candidate; exact if left out")
-    forget_addend: CastChoices | None = Field(None, description="the forget product as the cell adds it")
-    input_addend: CastChoices | None = Field(None, description="the input product as the cell adds it")
+    peephole_product: CastChoices | None = Field(default=None, description="peephole weight * cell; as sum if left out")
+    peephole_sum: CastChoices | None = Field(
+        default=None, description="with the peephole; as preactivation if left out"
+    )
+    forget_product: CastChoices | None = Field(default=None, description="forget * cell; exact if left out")
+    input_product: CastChoices | None = Field(default=None, description="input * candidate; exact if left out")
+    forget_addend: CastChoices | None = Field(default=None, description="the forget product as the cell adds it")
+    input_addend: CastChoices | None = Field(default=None, description="the input product as the cell adds it")
     cell: CastChoices = Field(description="the sum of the two products")
-    cell_input: CastChoices | None = Field(None, description="the cell as its activation reads it; as is if left out")
-    hidden: CastChoices | None = Field(None, description="output * cell activation; as activations if left out")
-    hazard: Hazard = Field(Hazard.NONE, description="a fault of published hardware: none or stale_sigmoid")
+    cell_input: CastChoices | None = Field(
+        default=None, description="the cell as its activation reads it; as is if left out"
+    )
+    hidden: CastChoices | None = Field(default=None, description="output * cell activation; as activations if left out")
+    hazard: Hazard = Field(default=Hazard.NONE, description="a fault of published hardware: none or stale_sigmoid")
 
 
 class LinearChoices(Choices):
     """`[linear]`: the casts of a fully connected layer."""
 
     preactivation: CastChoices = Field(description="where a table or hard function follows")
-    rounding: Rounding = Field(Rounding.HALF_UP, description="of the accumulator where none or a ReLU follows")
-    overflow: Overflow = Field(Overflow.SATURATE, description="of the accumulator where none or a ReLU follows")
-    stages: LinearStages = Field(LinearStages.WIDE, description="of layers without a table: wide, direct, ...")
-    primitive: Primitive | None = Field(None, description="a registered algorithm for that one cast")
-    sums: Sums = Field(Sums.ACCUMULATOR, description="a last layer's outputs: accumulator or activation")
-    bias_stage: BiasStage | None = Field(None, description="where the bias enters; as [bias] says if left out")
-    ignored_weight_zero_point: bool = Field(False, description="zero points of weights are taken for 0")
-    requantize: RuleChoices | None = Field(None, description="the rule of inputs of up to 8 bits")
-    requantize_16: RuleChoices | None = Field(None, description="the rule of wider inputs with biases over 32 bits")
-    requantize_16_bias_32: RuleChoices | None = Field(None, description="the rule of wider inputs, biases to 32 bits")
+    rounding: Rounding = Field(default=Rounding.HALF_UP, description="of the accumulator where none or a ReLU follows")
+    overflow: Overflow = Field(default=Overflow.SATURATE, description="of the accumulator where none or a ReLU follows")
+    output: CastChoices | None = Field(
+        default=None, description="of the activation's value, to the output's format; as activations if left out"
+    )
+    stages: LinearStages = Field(default=LinearStages.WIDE, description="of layers without a table: wide, direct, ...")
+    primitive: Primitive | None = Field(default=None, description="a registered algorithm for that one cast")
+    sums: Sums = Field(default=Sums.ACCUMULATOR, description="a last layer's outputs: accumulator or activation")
+    bias_stage: BiasStage | None = Field(default=None, description="where the bias enters; as [bias] says if left out")
+    ignored_weight_zero_point: bool = Field(default=False, description="zero points of weights are taken for 0")
+    requantize: RuleChoices | None = Field(default=None, description="the rule of inputs of up to 8 bits")
+    requantize_16: RuleChoices | None = Field(
+        default=None, description="the rule of wider inputs with biases over 32 bits"
+    )
+    requantize_16_bias_32: RuleChoices | None = Field(
+        default=None, description="the rule of wider inputs, biases to 32 bits"
+    )
 
     @model_validator(mode="after")
     def _bias_of_every_network(self) -> Self:
@@ -318,25 +342,38 @@ class LinearChoices(Choices):
 class FunctionChoices(Choices):
     """`[sigmoid]`, `[tanh]`: how the function is computed and in which format it comes out."""
 
-    kind: FunctionKind = Field(FunctionKind.TABLE, description="table, hard, gemmlowp, cmsis or hls4ml")
+    kind: FunctionKind = Field(default=FunctionKind.TABLE, description="table, hard, gemmlowp, cmsis or hls4ml")
     format: NamedFormat = Field(description="format of the result")
-    low: int = Field(-16, description="table: lower end of the real range")
-    high: int = Field(16, description="table: upper end of the real range")
-    segments: int = Field(1024, ge=1, le=1 << 20, description="table: segments over the range")
-    interpolation: Interpolation = Field(Interpolation.LINEAR, description="table: nearest or linear")
-    index_rounding: Rounding = Field(Rounding.HALF_UP, description="table, nearest: rounding of the index")
-    entry_rounding: Rounding = Field(Rounding.HALF_EVEN, description="table: rounding of the entries")
-    rounding: Rounding = Field(Rounding.HALF_UP, description="of the interpolation, or of the hard function's product")
-    slope: Rational = Field(Fraction(1, 4), description="hard: slope, as 1/4 or 0.25")
-    offset: Rational = Field(Fraction(1, 2), description="hard: offset")
+    low: int = Field(default=-16, description="table: lower end of the real range")
+    high: int = Field(default=16, description="table: upper end of the real range")
+    segments: int = Field(default=1024, ge=1, le=1 << 20, description="table: segments over the range")
+    interpolation: Interpolation = Field(default=Interpolation.LINEAR, description="table: nearest or linear")
+    index_rounding: Rounding = Field(default=Rounding.HALF_UP, description="table, nearest: rounding of the index")
+    entry_rounding: Rounding = Field(default=Rounding.HALF_EVEN, description="table: rounding of the entries")
+    rounding: Rounding = Field(
+        default=Rounding.HALF_UP, description="of the interpolation, or of the hard function's product"
+    )
+    slope: Rational = Field(default=Fraction(1, 4), description="hard: slope, as 1/4 or 0.25")
+    offset: Rational = Field(default=Fraction(1, 2), description="hard: offset")
     slope_fraction_bits: int | None = Field(
-        None, ge=0, le=30, description="hard: the slope cut toward zero to so many fraction bits; 16 bits if left out"
+        default=None,
+        ge=0,
+        le=30,
+        description="hard: the slope cut toward zero to so many fraction bits; 16 bits if left out",
     )
     threshold: Rational | None = Field(
-        None, description="hard: inputs from here on give an end of the range, whatever the line says"
+        default=None, description="hard: inputs from here on give an end of the range, whatever the line says"
     )
-    output: CastChoices | None = Field(None, description="the cast of the function's value; none if left out")
-    values: tuple[int, ...] | None = Field(None, description="table: its entries as integers, instead of computed ones")
+    entry_overflow: Overflow = Field(default=Overflow.SATURATE, description="hls4ml: overflow of the entries")
+    output: CastChoices | None = Field(default=None, description="the cast of the function's value; none if left out")
+    values: tuple[int, ...] | None = Field(
+        default=None, description="table: its entries as integers, instead of computed ones"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hls_type(cls, given: Any) -> Any:
+        return _of_hls_type(given, "entry_rounding", "entry_overflow")
 
 
 for _model in (WeightChoices, ActivationChoices, BiasChoices):

@@ -406,6 +406,8 @@ class LayerNorm:
     least_variance: int = 1  # what a variance below 1 becomes
 
     def __post_init__(self) -> None:
+        if self.weight.bits > 16:
+            raise ModelError(f"weight of a normalization must have at most 16 bits, not {self.weight.bits}")
         if not 1 <= self.least_variance < 1 << 31:
             raise ModelError(f"least_variance must be in 1..{(1 << 31) - 1}, not {self.least_variance}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import Enum
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
+from fixedsim.profiles.choices import CastChoices
 from fixedsim.profiles.profile import Profile
 
 _NAMED: dict[Any, str] = {Rounding: "a rounding", Overflow: "an overflow"}
@@ -34,10 +35,13 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[ProfileKey]:
     for name, field in model.model_fields.items():
         path = prefix + (field.alias or name)
         inner = _inner(field)
-        if inner is not None and prefix == "":
-            yield from _keys(inner, f"{path}.")
-        else:
+        if inner is None or inner is CastChoices:
             yield ProfileKey(path, "cast" if inner else _allowed(field), _default(field), field.description or "")
+            continue
+        if prefix:
+            allowed = "a list of tables" if get_origin(field.annotation) is tuple else "a table"
+            yield ProfileKey(path, allowed, _default(field), field.description or "")
+        yield from _keys(inner, f"{path}.")
 
 
 def _inner(field: FieldInfo) -> type[BaseModel] | None:
@@ -47,6 +51,7 @@ def _inner(field: FieldInfo) -> type[BaseModel] | None:
 
 def _allowed(field: FieldInfo) -> str:
     kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+    kinds += [kind.__origin__ for kind in kinds if get_origin(kind) is Annotated]
     for kind in kinds:
         if kind in _NAMED:
             return _NAMED[kind]
@@ -70,4 +75,4 @@ def _default(field: FieldInfo) -> str | None:
     value = field.default
     if isinstance(value, bool):
         return str(value).lower()
-    return "left out" if value is None else str(value)
+    return "left out" if value in (None, (), "") else str(value)

@@ -35,9 +35,9 @@ class Profile(Choices):
         ProfileError: by the loaders, an unknown key (with the nearest right one) or a value that is not allowed.
     """
 
-    schema_version: int = Field(SCHEMA, alias="schema", description="version of this file's layout")
+    schema_version: int = Field(default=SCHEMA, alias="schema", description="version of this file's layout")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the profile's name")
-    summary: str = Field("", description="one line for lists")
+    summary: str = Field(default="", description="one line for lists")
     weight: WeightChoices = WeightChoices.model_construct()
     activation: ActivationChoices = ActivationChoices.model_construct()
     bias: BiasChoices = BiasChoices.model_construct()
@@ -96,6 +96,8 @@ def _explain_one(entry: dict[str, Any], source: str) -> str:
 def _keys(path: Iterable[str]) -> list[str]:
     model: type[BaseModel] = Profile
     for part in path:
+        if part.isdigit():  # a position in a list of tables
+            continue
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))

@@ -22,7 +22,7 @@ from fixedsim.model.layer_kinds import IntegerLayer
 from fixedsim.network.bit_rnn import weight_scale
 from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
-from fixedsim.profiles.choices import CastChoices, Granularity
+from fixedsim.profiles.choices import CastChoices, Granularity, Scheme
 from fixedsim.profiles.datapath import BiasStage, EmbeddingDatapath, Narrowing
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization.biases import QuantizedBias, quantize_bias
@@ -51,8 +51,14 @@ class Builder:
         return self.real(name) if name in self.network.weights else np.zeros(rows)
 
     def quantized(self, *names: str) -> list[QuantizedWeight]:
-        """The raws of weight matrices; under a Bit-RNN rule those named together share one scale."""
+        """The raws of weight matrices.
+
+        Those named together share one scale under a Bit-RNN rule, and where one accumulator holds the products of both
+        and they can't be shifted to each other.
+        """
         rule = self.network.description.bit_rnn
+        if len(names) > 1 and self.profile.accumulator.joint and self.profile.weight.scheme is Scheme.SYMMETRIC:
+            return self._joined(names)
         reals = [self.real(name) for name in names]
         scale = weight_scale(reals) if rule else 0.0
         for name, real in zip(names, reals, strict=True):
@@ -60,6 +66,18 @@ class Builder:
             self.weights[name] = (
                 bit_rnn_weight(real, bits, scale) if rule else quantize_weight(real, bits, self.profile.weight)
             )
+        return [self.weights[name] for name in names]
+
+    def _joined(self, names: tuple[str, ...]) -> list[QuantizedWeight]:
+        """The raws of matrices side by side, as one."""
+        widths = [self.widths[name] for name in names]
+        if len(set(widths)) > 1:
+            raise ModelError(f"bits of {' and '.join(names)} must be equal in a joint accumulator, not {widths}")
+        reals = [self.real(name) for name in names]
+        whole = quantize_weight(np.concatenate(reals, axis=1), widths[0], self.profile.weight)
+        ends = np.cumsum([real.shape[1] for real in reals])[:-1]
+        for name, raws in zip(names, np.split(whole.raws, ends, axis=1), strict=True):
+            self.weights[name] = QuantizedWeight(np.ascontiguousarray(raws), whole.format, whole.scale)
         return [self.weights[name] for name in names]
 
     def layer(self, layer: Layer, incoming: Format | None, output: Format | None) -> IntegerLayer:

@@ -90,8 +90,8 @@ def wrap_sign_magnitude(raw: int, form: Format, unrounded: int, saturated_bits: 
     """Return ``wrap(raw)``; where it overflows, every bit inverted if its sign is not the wanted one.
 
     That one is bit ``bits`` of ``unrounded``, the first bit that is dropped, which a carry of the rounding does not
-    reach; with ``saturated_bits`` it is the sign of ``raw``. With 2 saturated bits or more, every bit is inverted if the
-    lowest of them equals the sign of ``raw``; then they become those of the end that it passed (``AP_WRAP_SM``).
+    reach; with ``saturated_bits`` it is the sign of ``raw``. With 2 saturated bits or more, every bit is inverted if
+    the lowest of them equals the sign of ``raw``; then they become those of the end that it passed (``AP_WRAP_SM``).
     """
     if not form.signed:
         raise FormatError(f"overflow of the unsigned {form.name} must not be wrap_sign_magnitude")

@@ -7,23 +7,24 @@ from hypothesis import strategies as st
 from fixedsim.casts import Overflow
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import (
+    GATES,
     STEP_BITS,
     Accumulator,
-    Activation,
     BiasStage,
     Check,
-    GateDatapath,
     Grouping,
+    Hazard,
     LinearDatapath,
     LstmDatapath,
     Narrowing,
     Order,
     PartialSums,
 )
-from fixedsim.testing.cast import STAGE_BITS, narrowings, requantizations
+from fixedsim.testing.cast import STAGE_BITS, narrowings
 from fixedsim.testing.format import formats
-from fixedsim.testing.function import activations, reaching
+from fixedsim.testing.stages import Stages
 
+STAGES = st.sampled_from((BiasStage.FIRST, BiasStage.LAST, BiasStage.PREACTIVATION))
 GUARD_BITS = (40, 62)  # of products that keep every bit
 
 
@@ -35,6 +36,7 @@ class Scope:
     accumulator_bits: tuple[int, int] = (2, 24)
     narrowed_products: bool = True  # some products are cast before they are added
     partial_sums: bool = True  # some are added up in lanes or tiles first, if accumulators have up to 62 bits
+    algorithms: bool = True  # primitives, registered functions and layer normalizations are among the stages
     ends: bool = False  # every weight and input is an end of its format
 
 
@@ -107,44 +109,64 @@ def operands(draw: st.DrawFn, scope: Scope, *, odd: bool = False) -> Format:
 
 
 @st.composite
-def linear_datapaths(draw: st.DrawFn, scope: Scope = ANY) -> LinearDatapath:
-    """A fully connected layer's datapath; half of them have casts that fit what they read (:class:`Stages`)."""
-    stages = Stages(draw, fitting=not draw(st.booleans()))
-    incoming, weight, added = draw(operands(scope)), draw(operands(scope, odd=True)), draw(accumulators(scope))
-    total = stages.sum(added, incoming, weight)
+def linear_datapaths(draw: st.DrawFn, scope: Scope = ANY, *, incoming: Format | None = None) -> LinearDatapath:
+    """A fully connected layer's datapath; ``incoming`` fixes the format of its inputs.
+
+    Half of them have casts that fit what they read, and half stages that a datapath may lack (:class:`Stages`).
+    """
+    stages = _stages(draw, scope)
+    read = draw(operands(scope)) if incoming is None else incoming
+    weight, added = draw(operands(scope, odd=True)), draw(accumulators(scope))
+    total = stages.sum(added, read, weight)
     preactivation = stages.cast(total.format.bits + 1)
-    function = stages.function(preactivation)
+    function = stages.function(preactivation.format)
     return LinearDatapath(
-        input=incoming,
+        input=read,
         weight=weight,
         bias=Format.integer(STAGE_BITS),
         accumulator=added,
-        bias_stage=draw(st.sampled_from(BiasStage)),
+        bias_stage=draw(STAGES),
         sum=total,
         preactivation=preactivation,
         activation=function,
         output=stages.cast(function.format.bits, draw(activation_formats())),
+        bias_cast=stages.bias_cast(),
+        folded_zero_point=stages.some(),
     )
 
 
 @st.composite
-def lstm_datapaths(draw: st.DrawFn, scope: Scope = ANY, *, hidden: Format | None = None) -> LstmDatapath:
-    """An LSTM's datapath, every narrowing of its own; ``hidden`` fixes the format of its hidden state.
+def lstm_datapaths(
+    draw: st.DrawFn, scope: Scope = ANY, *, hidden: Format | None = None, incoming: Format | None = None
+) -> LstmDatapath:
+    """An LSTM's datapath; ``hidden`` fixes the format of its hidden state, ``incoming`` that of its inputs.
 
-    Half of them have casts that fit what they read (:class:`Stages`).
+    Half of them have casts that fit what they read, and half stages that a datapath may lack (:class:`Stages`):
+    zero points inside, peepholes, coupled gates, layer normalization and so on.
     """
-    stages = Stages(draw, fitting=not draw(st.booleans()))
-    incoming, weights = draw(operands(scope)), (draw(operands(scope, odd=True)), draw(operands(scope, odd=True)))
-    state = draw(activation_formats()) if hidden is None else hidden
-    added = draw(accumulators(scope))
-    first, second, third, last = (stages.gate(added, (incoming, state), weights) for _ in range(4))
-    cell_format = draw(formats(widest=STAGE_BITS))
-    forget_product = stages.cast(second.output.format.bits + cell_format.bits - 1)
-    input_product = stages.cast(first.output.format.bits + third.output.format.bits - 1)
-    cell = stages.cast(max(forget_product.format.bits, input_product.format.bits) + 1, cell_format)
-    cell_input = stages.cast(cell_format.bits)
-    function = stages.function(cell_input)
+    stages = _stages(draw, scope)
+    incoming = draw(operands(scope)) if incoming is None else incoming
+    state, cell = draw(activation_formats()) if hidden is None else hidden, stages.format()
+    weights, added = (draw(operands(scope, odd=True)), draw(operands(scope, odd=True))), draw(accumulators(scope))
+    rescales = stages.optional(incoming.bits), stages.optional(state.bits)
+    read = tuple(
+        each if stage is None else stage.format for each, stage in zip((incoming, state), rescales, strict=True)
+    )
+    first, second, third, last = (stages.gate(added, (read[0], read[1]), weights, cell) for _ in GATES)
+    coupled = stages.some()
+    if coupled:
+        first = second
+    hazard = stages.some() and not coupled and last.peephole is None
+    products = [
+        stages.cast(second.output.format.bits + cell.bits - 1),
+        stages.cast(first.output.format.bits + third.output.format.bits - 1),
+    ]
+    addends = [stages.optional(each.format.bits) for each in products]
+    widest = max((addend or product).format.bits for addend, product in zip(addends, products, strict=True))
+    cell_input = stages.cast(cell.bits)
+    function = stages.function(cell_input.format)
     cell_output = stages.cast(function.format.bits)
+    gates = None if coupled else first, second, third, last
     return LstmDatapath(
         input=incoming,
         weight=weights[0],
@@ -152,59 +174,30 @@ def lstm_datapaths(draw: st.DrawFn, scope: Scope = ANY, *, hidden: Format | None
         bias=Format.integer(STAGE_BITS),
         accumulator=added,
         joint=draw(st.booleans()),
-        bias_stage=draw(st.sampled_from(BiasStage)),
-        gates=(first, second, third, last),
-        forget_product=forget_product,
-        input_product=input_product,
-        cell=cell,
+        bias_stage=BiasStage.NORMALIZATION if any(gate and gate.norm for gate in gates) else draw(STAGES),
+        gates=gates,
+        forget_product=products[0],
+        input_product=products[1],
+        cell=stages.cast(widest + 1, cell),
         cell_input=cell_input,
         cell_activation=function,
         cell_output=cell_output,
         hidden=stages.cast(last.output.format.bits + cell_output.format.bits - 1, state),
         initial_hidden=draw(st.sampled_from((state.raw_min, state.raw_max))),
-        initial_cell=draw(st.sampled_from((cell_format.raw_min, cell_format.raw_max))),
+        initial_cell=draw(st.sampled_from((cell.raw_min, cell.raw_max))),
+        bias_cast=stages.bias_cast(),
+        folded_zero_point=stages.some(),
+        input_rescale=rescales[0],
+        hidden_rescale=rescales[1],
+        forget_addend=addends[0],
+        input_addend=addends[1],
+        coupled=draw(st.sampled_from((0, second.output.format.raw_max, 1 << STAGE_BITS))) if coupled else None,
+        hidden_state=stages.reread(state),
+        cell_state=stages.reread(cell),
+        output=stages.reread(state) if hidden is None else None,
+        hazard=Hazard.STALE_SIGMOID if hazard else Hazard.NONE,
     )
 
 
-@dataclass(frozen=True)
-class Stages:
-    """Draws the stages of a datapath: any of them, or with ``fitting`` those that keep what they read.
-
-    A chain of any casts soon gives one value whatever it reads, and hides every fault before it. Those that fit shift
-    by about as many bits as the target is narrower than its source, and their functions reach over their whole input.
-    """
-
-    draw: st.DrawFn
-    fitting: bool
-
-    def cast(self, bits: int, form: Format | None = None) -> Narrowing:
-        """A narrowing of integers of that many bits."""
-        if not self.fitting:
-            return self.draw(narrowings(form))
-        form = self.draw(st.integers(4, STAGE_BITS).map(Format.integer)) if form is None else form
-        return self.draw(narrowings(form, shifts=_around(bits - form.bits)))
-
-    def sum(self, added: Accumulator, incoming: Format, weight: Format) -> Narrowing:
-        """The requantization of an accumulator."""
-        if not self.fitting:
-            return self.draw(requantizations())
-        product, bits = added.product, incoming.bits + weight.bits
-        if product is not None:
-            bits = min(bits - product.shift, product.format.bits)
-        form = self.draw(st.integers(4, STAGE_BITS).map(Format.integer))
-        return self.draw(requantizations(form, shifts=_around(min(bits, added.bits) - form.bits)))
-
-    def gate(self, added: Accumulator, incoming: tuple[Format, Format], weights: tuple[Format, Format]) -> GateDatapath:
-        """One gate's datapath."""
-        sums = self.sum(added, incoming[0], weights[0]), self.sum(added, incoming[1], weights[1])
-        preactivation = self.cast(max(each.format.bits for each in sums) + 1)
-        function = self.function(preactivation)
-        return GateDatapath(*sums, preactivation, function, self.cast(function.format.bits))
-
-    def function(self, read: Narrowing) -> Activation:
-        """The function of what a cast gives."""
-        return self.draw(reaching(read.format) if self.fitting else activations())
-
-
-def _around(shift: int) -> tuple[int, int]:
-    return shift - 2, shift + 1
+def _stages(draw: st.DrawFn, scope: Scope) -> Stages:
+    return Stages(draw, fitting=not draw(st.booleans()), more=draw(st.booleans()), algorithms=scope.algorithms)

@@ -13,6 +13,7 @@ from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm, State
 from fixedsim.layers.parts import Matrix
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model.layer_kinds import IntegerLayer, directions
 from fixedsim.model.model import Model
 from fixedsim.testing.value import integers, raws
@@ -45,8 +46,12 @@ def inputs(
     return shapes.flatmap(lambda shape: operands(matrix, form, shape, ends=ends))
 
 
-def _first(target: IntegerLayer | Model) -> IntegerLayer:
-    layer = target.layers[0] if isinstance(target, Model) else target
+def _first(target: IntegerLayer | Model) -> Embedding | Linear | Lstm | Bidirectional:
+    """The first layer that has weights: a reversal reads what the layer after it reads."""
+    layers = target.layers if isinstance(target, Model) else (target,)
+    layer = next((each for each in layers if not isinstance(each, Reversal)), layers[0])
+    if isinstance(layer, Reversal):
+        raise InputError(f"layer to draw inputs for must have weights, not be a reversal like {layer.name}")
     if not isinstance(layer, IntegerLayer):
         raise InputError(f"first layer must be one of integers, not {layer.name} in float64")
     return layer
@@ -92,5 +97,5 @@ def states(target: IntegerLayer | Model, *, batch: int) -> st.SearchStrategy[Any
 
 
 def _state(layer: Lstm, batch: int) -> st.SearchStrategy[State]:
-    hidden = operands(layer.recurrent_matrix, layer.output_format, (batch,))
-    return st.builds(State, hidden, raws(layer.datapath.cell.format, (batch, layer.units)))
+    hidden = operands(layer.recurrent_matrix, layer.state_format, (batch,))
+    return st.builds(State, hidden, raws(layer.datapath.read_cell, (batch, layer.units)))

@@ -47,12 +47,15 @@ def row_constants(draw: st.DrawFn, requantize: Narrowing, accumulator: Accumulat
         "product_shift": draw(integers(own - 2, high, rows)),
         "multiplier": draw(integers(max(1, multiplier // 2), multiplier, rows)),
         "shift": draw(integers(requantize.shift, min(requantize.shift + 4, MAX_SHIFT), rows)),
+        "zero_point": draw(integers(-9, 9, rows)) if draw(st.booleans()) else np.zeros(rows, np.int64),
     }
 
 
 @st.composite
 def biases(draw: st.DrawFn, datapath: LinearDatapath | LstmDatapath, rows: int) -> tuple[Any, Any]:
-    """Stored biases and their shifts, such that every accumulator can hold its own."""
+    """Stored biases and their shifts, such that every accumulator can hold its own where it is not cast."""
+    if datapath.bias_cast is not None:
+        return draw(raws(datapath.bias, rows)), draw(integers(-6, 3, rows))
     room = datapath.accumulator.bits - 1
     shift = draw(integers(0, min(3, room), rows))
     half = np.int64(1) << min(room, _WIDEST_BIAS_HALF) >> shift
@@ -81,27 +84,59 @@ def lstm_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "lstm") -> L
     one unit, formats of one bit, no shift, no zero point, weights and biases of 0.
     """
     datapath = draw(lstm_datapaths(scope))
-    return draw(_lstms(name, datapath, units=draw(st.integers(1, 3)), width=draw(LSTM_WIDTHS), ends=scope.ends))
+    units, projection = draw(st.integers(1, 3)), None
+    if draw(st.sampled_from((False, False, False, True))):
+        datapath, projection = draw(_projections(f"{name}.projection", datapath, units, scope))
+    width = draw(LSTM_WIDTHS)
+    return draw(_lstms(name, datapath, units=units, width=width, ends=scope.ends, projection=projection))
 
 
 @st.composite
-def _lstms(draw: st.DrawFn, name: str, datapath: LstmDatapath, *, units: int, width: int, ends: bool) -> Lstm:
-    rows, gate = 4 * units, datapath.gates[0]
+def _projections(
+    draw: st.DrawFn, name: str, datapath: LstmDatapath, units: int, scope: Scope
+) -> tuple[LstmDatapath, Linear]:
+    """A projection to up to 3 outputs, and the datapath with states in the format that it writes."""
+    path = draw(linear_datapaths(scope, incoming=datapath.hidden.format))
+    rows, written = draw(st.integers(1, 3)), path.output.format
+    bias, bias_shift = draw(biases(path, rows))
+    constants = draw(row_constants(path.sum, path.accumulator, rows))
+    weight = draw(raws(path.weight, (rows, units), ends=scope.ends))
+    projection = Linear.from_raws(name, weight, bias, path, bias_shift=bias_shift, **constants)
+    return replace(datapath, initial_hidden=written.raw_max, hidden_state=None, output=None), projection
+
+
+@st.composite
+def _lstms(
+    draw: st.DrawFn,
+    name: str,
+    datapath: LstmDatapath,
+    *,
+    units: int,
+    width: int,
+    ends: bool,
+    projection: Linear | None = None,
+) -> Lstm:
+    rows, gate = len(datapath.present) * units, datapath.gates[1]
     bias, bias_shift = draw(biases(datapath, rows))
     sums = gate.input_sum, gate.recurrent_sum
     constants = [draw(row_constants(each, datapath.accumulator, rows)) for each in sums]
     if datapath.joint and datapath.accumulator.partial:  # partial sums go over both matrices
         for each in constants:
             each.pop("product_shift", None)
+    outputs = units if projection is None else projection.matrix.rows
+    gates = list(zip(datapath.gate_names, datapath.present, strict=True))
     return Lstm.from_raws(
         name,
         draw(raws(datapath.weight, (rows, width), ends=ends)),
-        draw(raws(datapath.recurrent_weight, (rows, units), ends=ends)),
+        draw(raws(datapath.recurrent_weight, (rows, outputs), ends=ends)),
         bias,
         datapath,
         input_constants=constants[0],
         recurrent_constants=constants[1],
         bias_shift=bias_shift,
+        peephole={each: draw(raws(part.peephole.weight, units)) for each, part in gates if part.peephole},
+        norm={each: draw(raws(part.norm.weight, units)) for each, part in gates if part.norm},
+        projection=projection,
     )
 
 
@@ -110,7 +145,8 @@ def bidirectional_layers(draw: st.DrawFn, scope: Scope = ANY, *, name: str = "ls
     """Two LSTMs of up to 2 units and 3 inputs, of datapaths of their own that share formats of inputs and outputs."""
     units, width = draw(st.integers(1, 2)), draw(st.integers(1, 3))
     ahead = draw(lstm_datapaths(scope))
-    back = replace(draw(lstm_datapaths(scope, hidden=ahead.hidden.format)), input=ahead.input)
+    back = draw(lstm_datapaths(scope, hidden=ahead.hidden.format, incoming=ahead.input))
+    back = replace(back, output=ahead.output)
     forward = draw(_lstms(f"{name}.forward", ahead, units=units, width=width, ends=scope.ends))
     backward = draw(_lstms(f"{name}.backward", back, units=units, width=width, ends=scope.ends))
     return Bidirectional(name, forward, backward)
@@ -123,6 +159,6 @@ def embedding_layers(draw: st.DrawFn, *, name: str = "embedding") -> Embedding:
     output = draw(activation_formats().flatmap(requantizations))
     vocabulary, features = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     constants = draw(row_constants(output, Accumulator(), vocabulary))
-    constants.pop("product_shift", None)
+    constants = {name: constants[name] for name in ("multiplier", "shift") if name in constants}
     entries = draw(raws(table, (vocabulary, features)))
     return Embedding.from_raws(name, entries, EmbeddingDatapath(table, output), **constants)

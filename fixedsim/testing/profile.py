@@ -28,8 +28,17 @@ from fixedsim.profiles.datapath import BiasStage, Check, Interpolation
 from fixedsim.profiles.profile import SCHEMA, Profile
 
 ROUNDINGS = st.sampled_from(Rounding)
-OVERFLOWS = st.sampled_from((Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.WRAP, Overflow.SATURATE_ZERO))
+OVERFLOWS = st.sampled_from(
+    (
+        Overflow.SATURATE,
+        Overflow.SATURATE_SYMMETRIC,
+        Overflow.WRAP,
+        Overflow.SATURATE_ZERO,
+        Overflow.WRAP_SIGN_MAGNITUDE,
+    )
+)
 LIMITED = st.sampled_from((Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.SATURATE_ZERO))
+STAGES = st.sampled_from((BiasStage.FIRST, BiasStage.LAST, BiasStage.PREACTIVATION))
 _SHIFTS = (Scheme.POWER_OF_TWO, Scheme.POWER_OF_TWO)
 _SCALED = ((Scheme.SYMMETRIC, Scheme.SYMMETRIC), (Scheme.ODD, Scheme.UNIT), (Scheme.SYMMETRIC, Scheme.POWER_OF_TWO))
 
@@ -50,7 +59,7 @@ def profiles(draw: st.DrawFn, *, name: str = "drawn") -> Profile:
         summary="",
         weight=draw(_weights(schemes[0])),
         activation=draw(_activations(schemes[1])),
-        bias=BiasChoices(stage=draw(st.sampled_from(BiasStage)), bits=draw(st.sampled_from((None, 16, 32)))),
+        bias=BiasChoices(stage=draw(STAGES), bits=draw(st.sampled_from((None, 16, 32)))),
         accumulator=draw(_accumulators(shifts)),
         requantize=RequantizeChoices(form=form, multiplier_bits=draw(st.integers(8, 32))),
         lstm=draw(_lstms()),

@@ -6,6 +6,8 @@ SPEC = "tests/spec"  # the specification against its oracle
 ENGINES = "tests/layers/test_engines.py"  # kernels against the specification
 COURSES = "tests/layers/test_courses.py"  # whole runs against the oracle
 BOUNDS = "tests/layers/test_bounds.py"
+PARTIAL = "tests/layers/test_partial_bounds.py"
+PRODUCTS = "tests/kernels/test_products.py"
 COUNTS = "tests/layers/test_counts.py"
 WEIGHTS = "tests/quantization/test_weights.py"
 
@@ -36,6 +38,10 @@ FAULTS = [
         "centred_hidden = list(hidden)",
         SPEC,
     ),
+    Fault("an odd addend of a tree dropped", "spec/accumulators.py", "held[2 * len(sums) :]", "[]", SPEC),
+    Fault(
+        "lanes shifted", "spec/accumulators.py", "addends[lane :: level.count]", "addends[-lane :: level.count]", SPEC
+    ),
     Fault("last bias dropped", "spec/layers.py", "accumulate([*addends, *last]", "accumulate([*addends]", SPEC),
     Fault("rest dropped", "spec/activations.py", "values[index]) * rest", "values[index]) * 0", SPEC),
     Fault("index off by one", "spec/activations.py", "min(max(index, 0), last)", "min(max(index + 1, 0), last)", SPEC),
@@ -61,6 +67,10 @@ FAULTS = [
         "in range(weight.shape[1] - 1, -1, -1):\n                addend = weight[row, column] * inputs",
         ENGINES,
     ),
+    Fault(
+        "lanes cut short", "kernels/products.py", "(length - group + lanes - 1) // lanes", "length // lanes", PRODUCTS
+    ),
+    Fault("last tile of full size", "kernels/products.py", "min(size, length - first)", "size", PRODUCTS),
     Fault("last bias twice", "kernels/products.py", "total + last[row]", "total + 2 * last[row]", ENGINES),
     Fault(
         "gates swapped",
@@ -102,9 +112,12 @@ FAULTS = [
         "self.total.within(self.accumulator.format, ",
         BOUNDS,
     ),
+    Fault("partial sums taken for exact", "execution.py", "level.bits >= self.accumulator.bits", "True", PARTIAL),
+    Fault("leaves of a tree bounded", "bounds.py", "+ 1 < left[:, None]", "< left[:, None]", PARTIAL),
+    Fault("overflowing levels proven", "execution.py", "before = all(self.proven_levels) and", "before =", PARTIAL),
     Fault("first matrix forgotten", "execution.py", "return before and self.prefixes", "return self.prefixes", BOUNDS),
     Fault(
-        "symmetric as saturate", "execution.py", "if symmetric else form.raw_min", "if False else form.raw_min", ENGINES
+        "symmetric as saturate", "bounds.py", "if symmetric else form.raw_min", "if False else form.raw_min", ENGINES
     ),
     Fault(
         "float32 beyond its mantissa", "execution.py", "_EXACT_FLOAT32 = 1 << 24", "_EXACT_FLOAT32 = 1 << 50", ENGINES

@@ -110,6 +110,28 @@ def test_every_word_can_lie(tmp_path: Path) -> None:
             read_within_bounds(tmp_path / "model.tflite", lying)
 
 
+def test_a_string_beyond_the_file_is_refused(tmp_path: Path) -> None:
+    content, name = small().content(), b"\x01\0\0\0x\0"
+    assert content.count(name) == 1
+    (tmp_path / "model.tflite").write_bytes(content.replace(name, struct.pack("<I", len(content)) + b"x\0"))
+    with pytest.raises(FileError, match=rf"must lie in 0\.\.{len(content) - 1}, not beyond: the file is damaged"):
+        read_tflite(tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [(0xFFFF, "must lie in .*, not beyond: the file is damaged"), (4, "must lie in its 4 bytes, not beyond")],
+)
+def test_a_table_of_a_lying_size_is_refused(tmp_path: Path, size: int, message: str) -> None:
+    content = bytearray(small().content())
+    (root,) = struct.unpack_from("<I", content, 0)
+    (to_index,) = struct.unpack_from("<i", content, root)
+    struct.pack_into("<H", content, root - to_index + 2, size)
+    (tmp_path / "model.tflite").write_bytes(content)
+    with pytest.raises(FileError, match=message):
+        read_tflite(tmp_path / "model.tflite")
+
+
 def repeated(file: FileBuilder, count: int) -> bytes:
     """The file with every tensor and operator listed ``count`` times, all pointing at one table."""
     subgraph, offsets = tflite_files._subgraph, tflite_files._offsets

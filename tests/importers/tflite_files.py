@@ -216,7 +216,8 @@ def _operator(out: Any, index: int, operator: PlannedOperator) -> int:
 
 def _options_table(kind: str) -> str:
     squeezed = kind.replace("_", "").lower()
-    return next(name for name in vars(tflite.BuiltinOptions) if name.removesuffix("Options").lower() == squeezed)
+    names: list[str] = [name for name in vars(tflite.BuiltinOptions) if name.endswith("Options")]
+    return next(name for name in names if name.removesuffix("Options").lower() == squeezed)
 
 
 def _options(out: Any, table: str, options: Mapping[str, Any]) -> int:

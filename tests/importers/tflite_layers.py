@@ -40,10 +40,10 @@ def add_fully_connected(
     source = file.tensors[x]
     inputs, top = source.shape[-1], 7 if weight_type == "INT4" else 127
     channels = outputs if per_channel else 1
-    scales = np.float32(rng.uniform(0.3, 1.0, channels) / top)
+    scales = (rng.uniform(0.3, 1.0, channels) / top).astype(np.float32)
     weights = rng.integers(-top, top + 1, (outputs, inputs))
     w = file.constant("w", weights, weight_type, scale=scales.tolist(), zero_point=[0] * channels)
-    b = _bias(file, rng, "b", outputs, source.scale[0] * scales, bias) if bias else -1
+    b = _bias(file, rng, "b", outputs, np.float32(source.scale[0]) * scales, bias) if bias else -1
     shape = (*source.shape[:-1], outputs) if keep_axes else (int(np.prod(source.shape[:-1])), outputs)
     y_scale, zero_point = 0.012 * inputs**0.5, int(rng.integers(-30, 30))
     if source.type == "INT16":

@@ -8,13 +8,13 @@ from types import ModuleType
 import numba
 
 import fixedsim
-from fixedsim.casts import Overflow
+from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
-from fixedsim.profiles.datapath import Form, Narrowing
-from fixedsim.spec import casts
+from fixedsim.profiles.datapath import Form, Narrowing, Primitive
+from fixedsim.spec import casts, ieee
 
 PACKAGE = "fixedsim.kernels"
-MODULES = ("narrowing", "rows", "wide", "activations", "elementwise", "products", "lstm")
+MODULES = ("narrowing", "primitives", "rows", "wide", "activations", "elementwise", "products", "lstm")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Engine:
 
     name: str
     narrowing: ModuleType
+    primitives: ModuleType
     rows: ModuleType
     wide: ModuleType
     activations: ModuleType
@@ -55,6 +56,8 @@ def interpreted_engine() -> Engine:
 def unlimited(value: int, narrowing: Narrowing, multiplier: int, shift: int) -> int:
     """The raw before overflow, from the specification's rounding alone."""
     form = narrowing.format
+    if narrowing.primitive is not None:
+        return unlimited_primitive(value, narrowing, multiplier, shift)
     if narrowing.form is Form.DOUBLING:
         value = casts.doubling_high_multiply(value << max(31 - shift, 0), multiplier)
         shift = max(shift - 31, 0)
@@ -67,12 +70,27 @@ def unlimited(value: int, narrowing: Narrowing, multiplier: int, shift: int) -> 
     return form.raw_min + 2 * casts.round_shift(value + offset, shift + 1, narrowing.rounding)
 
 
+def unlimited_primitive(value: int, narrowing: Narrowing, multiplier: int, shift: int) -> int:
+    """The rounded value of a primitive, and the zero point where it adds it."""
+    kind, rounding, zero_point = narrowing.primitive, narrowing.rounding, narrowing.format.zero_point
+    if kind in (Primitive.REPAIR_SIGN, Primitive.REPAIR_SIGN_FIRST):
+        rounding, zero_point = Rounding.TOWARD_ZERO, 0
+    if kind is Primitive.VHDL_RESIZE_MAGNITUDE:
+        rounding = Rounding.HALF_AWAY
+    if kind in (Primitive.FLOAT32, Primitive.FLOAT64):
+        numbers = ieee.BINARY32 if kind is Primitive.FLOAT32 else ieee.BINARY64
+        scale = ieee.nearest_float(multiplier, -shift, numbers)
+        product = ieee.multiply(ieee.nearest_float(value, 0, numbers), scale, numbers)
+        return casts.round_shift(product.significand, -product.exponent, rounding) + zero_point
+    return casts.round_shift(value * multiplier, shift, rounding) + zero_point
+
+
 def acted(raw: int, narrowing: Narrowing) -> int:
     """-1, 0 or 1 where the overflow of an unlimited raw acts low, not, or high."""
     form = narrowing.format
     if raw > form.raw_max:
         return 1
-    changed = form.raw_step == 1 and casts.overflow(raw, form, narrowing.overflow) != raw
+    changed = narrowing.reads_overflow and form.raw_step == 1 and casts.overflow(raw, form, narrowing.overflow) != raw
     return -1 if raw < form.raw_min or changed else 0  # saturate_symmetric changes raws in range, always upward
 
 
@@ -80,4 +98,6 @@ def possible(form: Format, mode: Overflow) -> bool:
     """Whether a format can have an overflow."""
     if mode is Overflow.WRAP:
         return form.full_range
+    if mode is Overflow.WRAP_SIGN_MAGNITUDE:
+        return form.full_range and form.raw_step == 1 and form.signed
     return mode is not Overflow.SATURATE_ZERO or (form.raw_step == 1 and form.contains(form.zero_point))

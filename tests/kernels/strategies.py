@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
-from fixedsim.profiles.datapath import MAX_MULTIPLIER, MAX_SHIFT, Form, Interpolation, LookupTable, Narrowing
+from fixedsim.profiles.datapath import (
+    MAX_FLOAT_MULTIPLIER,
+    MAX_FLOAT_SHIFT,
+    MAX_MULTIPLIER,
+    MAX_SHIFT,
+    Form,
+    Interpolation,
+    LookupTable,
+    Narrowing,
+    Primitive,
+)
 from tests.kernels.engines import possible
 
 
@@ -43,16 +53,49 @@ def formats(draw: Any, widest: int = 64, zero_points: st.SearchStrategy[int] = W
 
 @st.composite
 def narrowings(draw: Any, given: st.SearchStrategy[Format] | None = None) -> Narrowing:
-    """Narrowings with every field drawn."""
+    """Narrowings with every field drawn, none of them a primitive."""
     form = draw(given if given is not None else formats())
+    mode = draw(st.sampled_from([mode for mode in Overflow if possible(form, mode)]))
+    wraps = mode in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE) and form.raw_step == 1
     return Narrowing(
         form,
         draw(st.sampled_from(Rounding)),
-        draw(st.sampled_from([mode for mode in Overflow if possible(form, mode)])),
+        mode,
         draw(SHIFTS),
         draw(MULTIPLIERS),
         draw(st.sampled_from(Form)),
+        saturated_bits=draw(st.integers(0, min(form.bits, 63))) if wraps else 0,
     )
+
+
+FULL_RANGE = (
+    Primitive.REPAIR_SIGN,
+    Primitive.REPAIR_SIGN_FIRST,
+    Primitive.VHDL_RESIZE,
+    Primitive.VHDL_RESIZE_MAGNITUDE,
+)
+
+
+@st.composite
+def primitives(draw: Any, primitive: Primitive) -> Narrowing:
+    """Narrowings by a primitive, with every field that it reads drawn."""
+    if primitive in FULL_RANGE:
+        form = replace(
+            Format.integer(draw(st.integers(2, 32))), zero_point=draw(st.just(0) | st.integers(-9, 9) | WORDS)
+        )
+        return Narrowing(
+            form,
+            draw(st.sampled_from(Rounding)),
+            draw(st.sampled_from((Overflow.SATURATE, Overflow.WRAP, Overflow.SATURATE_SYMMETRIC))),
+            draw(SHIFTS),
+            multiplier=draw(MULTIPLIERS),
+            primitive=primitive,
+            guard_bits=draw(st.integers(0, 8)),
+        )
+    plain: Narrowing = draw(narrowings(formats().filter(lambda form: form.raw_step == 1)))
+    multiplier = draw(st.integers(1, MAX_FLOAT_MULTIPLIER) | near_powers(1, MAX_FLOAT_MULTIPLIER))
+    shift = draw(st.integers(-40, 80) | st.integers(-MAX_FLOAT_SHIFT, MAX_FLOAT_SHIFT))
+    return replace(plain, multiplier=multiplier, shift=shift, primitive=primitive)
 
 
 @st.composite

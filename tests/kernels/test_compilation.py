@@ -17,7 +17,7 @@ SOURCE = Path(compilation.__file__).parent
 PROGRAM = """
 import numpy as np
 from fixedsim.kernels import activations, elementwise
-packed = np.array([1, 0, 0, 0, 1, 64, 0, 1, 1, 0, 2, 0, 2, 0])  # a linear table of 2 values, shift 0
+packed = np.array([1, 0, 0, 0, 1, 64, 0, 1, 1, 0, 0, 0, 0, 2, 0, 2, 0])  # a linear table of 2 values, shift 0
 out = np.empty(1, np.int64)
 elementwise.activate_all(np.array([1]), packed, np.array([5, 9]), out)
 stats = getattr(elementwise.activate_all, "stats", None)

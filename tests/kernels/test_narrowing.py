@@ -95,4 +95,4 @@ def test_saturating_to_a_zero_that_is_no_raw_is_refused() -> None:
 def test_packed_fields() -> None:
     form = Format(8, -128, 127, zero_point=3)
     narrowing = Narrowing(form, Rounding.HALF_EVEN, Overflow.SATURATE_SYMMETRIC, 5, 9, Form.DOUBLING)
-    assert arrays.pack_narrowing(narrowing).tolist() == [9, 5, 1, 6, 2, 8, -127, 127, 1, 3]
+    assert arrays.pack_narrowing(narrowing).tolist() == [9, 5, 1, 6, 2, 8, -127, 127, 1, 3, 0, 0, 0]

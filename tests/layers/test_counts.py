@@ -1,9 +1,10 @@
 """Overflow counts against a count of every narrowing that the specification carries out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial, reduce
 from typing import Any
 
 import pytest
@@ -14,65 +15,104 @@ from fixedsim.execution import ProductKernel, Products
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.recorder import Recorder
-from fixedsim.profiles.datapath import GATES, Accumulator, Check, GateDatapath, LinearDatapath, LstmDatapath, Narrowing
-from fixedsim.spec import casts, layers
+from fixedsim.profiles.datapath import (
+    GATES,
+    Accumulator,
+    Check,
+    GateDatapath,
+    LayerNorm,
+    LinearDatapath,
+    LstmDatapath,
+    Narrowing,
+    PartialSums,
+    Peephole,
+)
+from fixedsim.spec import casts, functions, layers
 from fixedsim.spec.accumulators import accumulate
 from tests.kernels.engines import acted, unlimited
 from tests.layers.comparison import COMPARED
+from tests.spec.accumulator_oracle import partial_sums
 from tests.strategies import LinearCase, LstmCase, Scope, linear_cases, lstm_cases
 
 pytestmark = pytest.mark.kernels
 Counts = Counter[tuple[str, int]]
 STAGES = ("sum", "preactivation", "output")
-GATE_STAGES = ("input_sum", "recurrent_sum", "preactivation", "output")
-CELL_STAGES = ("forget_product", "input_product", "cell", "cell_input", "cell_output", "hidden")
+GATE_STAGES = {
+    "input_sum": ("input_sum",),
+    "recurrent_sum": ("recurrent_sum",),
+    "preactivation": ("preactivation",),
+    "peephole_product": ("peephole", "product"),
+    "peephole_sum": ("peephole", "sum"),
+    "normalized": ("norm", "output"),
+    "output": ("output",),
+}
+CELL_STAGES = ("forget_product", "input_product", "forget_addend", "input_addend", "cell", "cell_input", "cell_output")
+LSTM_STAGES = {
+    **{stage: stage for stage in (*CELL_STAGES, "hidden")},
+    "rescaled_input": "input_rescale",
+    "rescaled_hidden": "hidden_rescale",
+}
 
 
-def named(datapath: LinearDatapath | LstmDatapath) -> dict[int, str]:
-    """The name of each narrowing by its identity."""
+def named(layer: Linear | Lstm) -> dict[int, str]:
+    """The name of each narrowing, and of each accumulator, by its identity."""
+    datapath = layer.datapath
+    names = {id(datapath.accumulator): "accumulator", id(layer.bias.cast): "bias_cast"}
     if isinstance(datapath, LinearDatapath):
-        return {id(getattr(datapath, stage)): stage for stage in STAGES}
-    names = {id(getattr(datapath, stage)): stage for stage in CELL_STAGES}
+        return names | {id(getattr(datapath, stage)): stage for stage in STAGES}
+    names |= {id(getattr(datapath, field)): stage for stage, field in LSTM_STAGES.items()}
     for gate, choices in zip(GATES, datapath.gates, strict=True):
-        names |= {id(getattr(choices, stage)): f"gate.{gate}.{stage}" for stage in GATE_STAGES}
+        for stage, path in GATE_STAGES.items():
+            names[id(reduce(lambda part, field: getattr(part, field, None), path, choices))] = f"gate.{gate}.{stage}"
+    if isinstance(layer, Lstm) and layer.projection is not None:
+        names |= {identity: f"projection.{name}" for identity, name in named(layer.projection).items()}
     return names
 
 
-def distinct(datapath: Any) -> Any:
-    """The same datapath, no two narrowings of it one object."""
-    stages = STAGES if isinstance(datapath, LinearDatapath) else CELL_STAGES
-    changes: dict[str, Any] = {stage: replace(getattr(datapath, stage)) for stage in stages}
-    if isinstance(datapath, LstmDatapath):
-        changes["gates"] = tuple(
-            replace(gate, **{stage: replace(getattr(gate, stage)) for stage in GATE_STAGES}) for gate in datapath.gates
-        )
-        assert all(isinstance(gate, GateDatapath) for gate in changes["gates"])
-    return replace(datapath, **changes)
+def distinct(part: Any) -> Any:
+    """The same datapath, no two parts of it one object."""
+    if isinstance(part, tuple):
+        return tuple(distinct(each) for each in part)
+    if not isinstance(
+        part, LinearDatapath | LstmDatapath | GateDatapath | Peephole | LayerNorm | Narrowing | Accumulator
+    ):
+        return part
+    return replace(part, **{field.name: distinct(getattr(part, field.name)) for field in fields(part)})
 
 
 @contextmanager
-def counting(datapath: LinearDatapath | LstmDatapath, kernels: Sequence[Products]) -> Iterator[Counts]:
-    """Counts of every overflow that acts in the specification, by the name of its narrowing."""
-    names, counts = named(datapath), Counts()
-    whole = any(products.kernel is not ProductKernel.STEPS for products in kernels)
+def counting(layer: Linear | Lstm, kernels: Mapping[str, Sequence[Products]]) -> Iterator[Counts]:
+    """Counts of every overflow that acts in the specification, by the name of its narrowing.
+
+    ``kernels`` are those of each accumulator.
+    """
+    names, counts = named(layer), Counts()
+    whole = {name: any(each.kernel is not ProductKernel.STEPS for each in some) for name, some in kernels.items()}
 
     def narrow(value: int, narrowing: Narrowing, multiplier: int | None = None, shift: int | None = None) -> int:
         constants = (multiplier or narrowing.multiplier, narrowing.shift if shift is None else shift)
         counts[names[id(narrowing)], acted(unlimited(value, narrowing, *constants), narrowing)] += 1
         return casts.narrow(value, narrowing, multiplier, shift)
 
-    def summed(addends: Sequence[int], accumulator: Accumulator, start: int = 0) -> int:
-        steps = [start, *addends]
-        if whole or accumulator.check is Check.END:
+    def held(total: int, part: PartialSums | Accumulator, name: str) -> int:
+        counts[name, acted(total, Narrowing(part.format, overflow=part.overflow))] += 1
+        return casts.overflow(total, part.format, part.overflow)
+
+    def summed(addends: Sequence[int], accumulator: Accumulator, start: int = 0, last: Sequence[int] = ()) -> int:
+        name, rest = names[id(accumulator)], list(addends)
+        for level in accumulator.partial:
+            rest = partial_sums(rest, level, partial(held, part=level, name=name))
+        steps = [start, *rest, *last]
+        if whole[name] or accumulator.check is Check.END:
             steps = [sum(steps)]  # counted once, on the exact sum
-        held, limiter = 0, Narrowing(accumulator.format, overflow=accumulator.overflow)
+        total = 0
         for addend in steps:
-            counts["accumulator", acted(held + addend, limiter)] += 1
-            held = accumulate([held + addend], accumulator)
-        return accumulate(addends, accumulator, start)
+            total = held(total + addend, accumulator, name)
+        return accumulate(addends, accumulator, start, last)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "narrow", narrow)
+        for module in (layers, functions):
+            patch.setattr(module, "narrow", narrow)
         patch.setattr(layers, "accumulate", summed)
         yield counts
 
@@ -82,7 +122,7 @@ def compare(recorder: Recorder, counts: Counts, layer: str) -> None:
     for name, count in recorder.counts.items():
         short = name.removeprefix(f"{layer}.")
         assert (count.low, count.high) == (counts[short, -1], counts[short, 1]), name
-        if short != "accumulator":
+        if not short.endswith("accumulator"):
             assert count.values == sum(counts[short, over] for over in (-1, 0, 1)), name
         COMPARED["layers"] += 2
 
@@ -96,7 +136,7 @@ def test_linear(scope: Scope) -> None:
         layer = Linear(case.layer.name, case.layer.matrix, case.layer.bias, datapath)
         recorder = Recorder()
         layer.run(case.inputs, recorder)
-        with counting(datapath, [layer.products]) as counts:
+        with counting(layer, {"accumulator": [layer.products]}) as counts:
             layer.run(case.inputs, Recorder(), engine="spec")
         compare(recorder, counts, layer.name)
 
@@ -107,13 +147,20 @@ def test_linear(scope: Scope) -> None:
 @given(lstm_cases(Scope((2, 8), (4, 20))), st.booleans())
 def test_lstm(case: LstmCase, state: bool) -> None:
     """A joint accumulator counts each addition of both its matrices where one of them goes step by step."""
-    datapath, old = distinct(case.layer.datapath), case.layer
-    layer = Lstm(old.name, old.input_matrix, old.recurrent_matrix, old.bias, datapath)
-    kernels = [layer.input_products, layer.recurrent_products]
-    if len({products.kernel is ProductKernel.STEPS for products in kernels}) == 2:
+    old, projection = case.layer, case.layer.projection
+    if projection is not None:
+        projection = replace(projection, datapath=distinct(projection.datapath))
+    layer = replace(old, datapath=distinct(old.datapath), projection=projection)
+    in_one = old.datapath.joint and old.datapath.accumulator.partial  # one matrix over inputs and hidden state
+    kernels = {
+        "accumulator": [layer.recurrent_products] if in_one else [layer.input_products, layer.recurrent_products]
+    }
+    if projection is not None:
+        kernels["projection.accumulator"] = [projection.products]
+    if any(len({products.kernel is ProductKernel.STEPS for products in each}) == 2 for each in kernels.values()):
         return  # the two halves of the state count differently: exact sums once, steps each
     recorder = Recorder()
     layer.run(case.inputs, recorder, state=case.state)
-    with counting(datapath, kernels) as counts:
+    with counting(layer, kernels) as counts:
         layer.run(case.inputs, Recorder(), state=case.state, engine="spec")
     compare(recorder, counts, layer.name)

@@ -1,4 +1,4 @@
-"""Replay of cases of CMSIS-NN, from its unit tests and from its C code on a host: LSTM, fully connected, activations."""
+"""Replay of cases of CMSIS-NN, from its unit tests and its C code on a host: LSTM, fully connected, activations."""
 
 import json
 from collections.abc import Mapping

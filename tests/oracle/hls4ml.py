@@ -123,8 +123,9 @@ class _Case:
             *(tuple(self.recorded[f"lstm_{function}_table"].tolist()) for function in ("sigmoid", "tanh")),
         )
         assert not self.recorded["BR"].any()
-        weights = (self.recorded[key] for key in ("W", "R", "B"))
-        return lstm(name, *weights, types | {"input": self.types[read], "result": self.types[written]}, tables)
+        weight, recurrent, bias = (self.recorded[key] for key in ("W", "R", "B"))
+        types |= {"input": self.types[read], "result": self.types[written]}
+        return lstm(name, weight, recurrent, bias, types, tables)
 
     def _dense(self, name: str, read: str, written: str, activation: Activation | None) -> Any:
         types = {each: self.types[f"{name}_{each}_t"] for each in ("weight", "bias", "accum")}

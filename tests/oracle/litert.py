@@ -186,7 +186,7 @@ class _Case:
             return ("hT", "cT") if final else ("h0", "c0")
         for operator in self.graph.operators:
             if operator.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-                weight = self.graph.tensors[operator.inputs[6]].data
+                weight: Any = self.graph.tensors[operator.inputs[6]].data
                 first = layer.datapath.gate_names.index("forget") * layer.units
                 if np.array_equal(layer.recurrent_matrix.weight[first : first + layer.units], weight):
                     stem = "varT_t" if final else "var0_t"

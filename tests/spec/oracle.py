@@ -1,7 +1,7 @@
 """The arithmetic a second time, from the mathematical definitions and on exact fractions.
 
 Nothing here calls the specification. Roundings compare distances to the neighbouring integers, overflows look for
-the allowed number, and a layer is its equation. Formats, narrowings and datapaths are read as data only.
+the allowed number. Formats, narrowings and datapaths are read as data only. Layers: :mod:`tests.spec.layer_oracle`.
 """
 
 import math
@@ -13,10 +13,7 @@ from fixedsim.formats import Format
 from fixedsim.profiles.datapath import (
     Accumulator,
     Activation,
-    GateDatapath,
-    LinearDatapath,
     LookupTable,
-    LstmDatapath,
     Narrowing,
     PiecewiseLinear,
 )
@@ -54,8 +51,10 @@ def scaled(value: int, shift: int) -> Fraction:
     return Fraction(value, 2**shift) if shift >= 0 else Fraction(value * 2**-shift)
 
 
-def contained(raw: int, form: Format, overflow: str) -> int:
-    """Return ``raw`` after the overflow of a format of step 1."""
+def contained(raw: int, form: Format, overflow: str, count: int = 0, unrounded: int | None = None) -> int:
+    """Return ``raw`` after the overflow of a format of step 1, ``count`` of its highest bits saturated by a wrap."""
+    if overflow == "wrap_sign_magnitude" or count:
+        return by_bits(raw, raw if unrounded is None else unrounded, form, overflow, count)
     if overflow == "wrap":
         return congruent(raw, form.raw_min, 1 << form.bits)
     low, high = form.raw_min, form.raw_max
@@ -66,15 +65,33 @@ def contained(raw: int, form: Format, overflow: str) -> int:
     return sorted((low, raw, high))[1]
 
 
+def by_bits(raw: int, unrounded: int, form: Format, overflow: str, count: int) -> int:
+    """Return ``raw`` after a wrap that looks at single bits, written as text with the sign first."""
+    if form.raw_min <= raw <= form.raw_max:
+        return raw
+    bits, sign = f"{raw % 2**form.bits:0{form.bits}b}", "1" if raw < 0 else "0"
+    other = "0" if sign == "1" else "1"
+    if overflow == "wrap_sign_magnitude":
+        wanted = sign if count else str(unrounded // 2**form.bits % 2)
+        if bits[0] != wanted if count < 2 else bits[count - 1] == sign:
+            bits = bits.translate({ord("0"): "1", ord("1"): "0"})
+    if form.raw_min == 0:
+        bits = "1" * count + bits[count:]
+    elif count > 1 or (count and overflow == "wrap"):
+        bits = sign + other * (count - 1) + bits[count:]
+    return int(bits, 2) - (2**form.bits if form.raw_min < 0 and bits[0] == "1" else 0)
+
+
 def congruent(raw: int, low: int, modulus: int) -> int:
     """Return the one integer of ``low .. low + modulus - 1`` that differs from ``raw`` by a multiple of ``modulus``."""
     return raw - modulus * math.floor(Fraction(raw - low, modulus))
 
 
-def cast(value: Fraction, form: Format, rounding: str, overflow: str) -> int:
+def cast(value: Fraction, form: Format, rounding: str, overflow: str, count: int = 0) -> int:
     """Return the raw of ``form`` for a value counted in ``form.scale`` from real zero."""
     if form.raw_step == 1:
-        return contained(rounded(value, rounding) + form.zero_point, form, overflow)
+        floor = math.floor(value) + form.zero_point
+        return contained(rounded(value, rounding) + form.zero_point, form, overflow, count, floor)
     code = rounded((value + form.zero_point - form.raw_min) / 2, rounding)
     levels = (form.raw_max - form.raw_min) // 2 + 1
     code = congruent(code, 0, levels) if overflow == "wrap" else sorted((0, code, levels - 1))[1]
@@ -89,7 +106,7 @@ def narrow(value: int, narrowing: Narrowing, multiplier: int | None = None, shif
     if narrowing.form == "doubling":
         right = max(shift - 31, 0)  # what is left for the second rounding; the first sees the rest of the shift
         exact = scaled(rounded(exact * 2**right, "half_up"), right)
-    return cast(exact, narrowing.format, narrowing.rounding, narrowing.overflow)
+    return cast(exact, narrowing.format, narrowing.rounding, narrowing.overflow, narrowing.saturated_bits)
 
 
 def accumulate(addends: Sequence[int], accumulator: Accumulator, start: int = 0) -> int:
@@ -114,15 +131,19 @@ def dot(
 
 def activate(raw: int, activation: Activation) -> int:
     """Return the activation of ``raw``."""
-    return look_up(raw, activation) if isinstance(activation, LookupTable) else straight(raw, activation)
+    if isinstance(activation, LookupTable):
+        return look_up(raw, activation)
+    assert isinstance(activation, PiecewiseLinear)
+    return straight(raw, activation)
 
 
 def look_up(raw: int, table: LookupTable) -> int:
-    """Return the table's value at the position ``raw / 2**index_shift + offset``."""
+    """Return the table's value at the position ``raw * index_multiplier / 2**index_shift + offset``."""
     position = scaled(raw, table.index_shift) + table.offset
     last = len(table.values) - 1
     if table.interpolation == "nearest":
-        index = rounded(scaled(raw, table.index_shift), table.index_rounding) + table.offset
+        entry = scaled(raw * table.index_multiplier, table.index_shift)
+        index = rounded(entry, table.index_rounding) + table.offset
         return table.values[sorted((0, index, last))[1]]
     if position < 0 or position >= last:
         return table.values[0 if position < 0 else last]
@@ -132,111 +153,12 @@ def look_up(raw: int, table: LookupTable) -> int:
 
 
 def straight(raw: int, function: PiecewiseLinear) -> int:
-    """Return the value of the line at ``raw``, clipped."""
+    """Return the value of the line at ``raw``, clipped; an end of the values from the thresholds on."""
     lower = function.format.raw_min if function.lower is None else function.lower
     upper = function.format.raw_max if function.upper is None else function.upper
+    if raw <= (-math.inf if function.low_input is None else function.low_input):
+        return lower
+    if raw >= (math.inf if function.high_input is None else function.high_input):
+        return upper
     line = rounded(scaled(function.slope * raw, function.shift), function.rounding) + function.offset
     return lower if line < lower else min(line, upper)
-
-
-class Rows:
-    """A matrix and its row constants, as the oracle's layers take them."""
-
-    def __init__(
-        self, weight: list[list[int]], product_shift: list[int], multiplier: list[int], shift: list[int]
-    ) -> None:
-        self.weight, self.product_shift, self.multiplier, self.shift = weight, product_shift, multiplier, shift
-
-    def products(self, row: int, values: Sequence[int], accumulator: Accumulator, zero_point: int) -> list[int]:
-        """The products of one row."""
-        return dot(self.weight[row], values, accumulator, self.product_shift[row], zero_point)
-
-    def requantize(self, row: int, total: int, narrowing: Narrowing) -> int:
-        """The sum of one row, requantized by the row's own constants."""
-        return narrow(total, narrowing, self.multiplier[row], self.shift[row])
-
-
-def with_bias(products: list[int], bias: int, datapath: LinearDatapath | LstmDatapath) -> int:
-    """Return the accumulator of products whose bias enters first, last or not at all."""
-    if datapath.bias_stage == "first":
-        return accumulate(products, datapath.accumulator, bias)
-    tail = [bias] if datapath.bias_stage == "last" else []
-    return accumulate(products + tail, datapath.accumulator)
-
-
-def linear(inputs: Sequence[int], rows: Rows, bias: Sequence[int], datapath: LinearDatapath) -> dict[str, list[int]]:
-    """Return the signals of a fully connected layer; ``bias`` is at the scale of the stage that it enters."""
-    signals: dict[str, list[int]] = {"accumulator": [], "sum": [], "preactivation": [], "output": []}
-    for row, value in enumerate(bias):
-        products = rows.products(row, inputs, datapath.accumulator, datapath.input.zero_point)
-        total = with_bias(products, value, datapath)
-        scaled_sum = rows.requantize(row, total, datapath.sum)
-        late = value if datapath.bias_stage == "preactivation" else 0
-        preactivation = narrow(scaled_sum + late, datapath.preactivation)
-        signals["accumulator"].append(total)
-        signals["sum"].append(scaled_sum)
-        signals["preactivation"].append(preactivation)
-        signals["output"].append(narrow(activate(preactivation, datapath.activation), datapath.output))
-    return signals
-
-
-class LstmOracle:
-    """``pre = W x + R h + b``; ``c' = f c + i g``; ``h' = o tanh(c')``, every result narrowed where it is named."""
-
-    def __init__(self, from_inputs: Rows, from_hidden: Rows, bias: Sequence[int], datapath: LstmDatapath) -> None:
-        self.from_inputs, self.from_hidden, self.bias, self.datapath = from_inputs, from_hidden, bias, datapath
-
-    def step(self, inputs: Sequence[int], hidden: Sequence[int], cell: Sequence[int]) -> dict[str, list[int]]:
-        """Return the signals of one step."""
-        signals: dict[str, list[int]] = {}
-        for position, gate in enumerate(("input", "forget", "candidate", "output")):
-            for unit in range(len(cell)):
-                row = position * len(cell) + unit
-                for name, raw in self._gate(row, inputs, hidden, self.datapath.gates[position]).items():
-                    signals.setdefault(f"gate.{gate}.{name}".removesuffix("."), []).append(raw)
-        for unit, previous in enumerate(cell):
-            gates = [signals[f"gate.{gate}"][unit] for gate in ("input", "forget", "candidate", "output")]
-            for name, raw in self._unit(gates, previous).items():
-                signals.setdefault(name, []).append(raw)
-        return signals
-
-    def _gate(self, row: int, inputs: Sequence[int], hidden: Sequence[int], choices: GateDatapath) -> dict[str, int]:
-        path = self.datapath
-        first = self.from_inputs.products(row, inputs, path.accumulator, path.input.zero_point)
-        second = self.from_hidden.products(row, hidden, path.accumulator, path.hidden.format.zero_point)
-        if path.joint:
-            total = with_bias(first + second, self.bias[row], path)
-            result = {"accumulator": total, "sum": self.from_inputs.requantize(row, total, choices.input_sum)}
-            together = result["sum"]
-        else:
-            left = with_bias(first, self.bias[row], path)
-            right = accumulate(second, path.accumulator)
-            result = {
-                "input_accumulator": left,
-                "recurrent_accumulator": right,
-                "input_sum": self.from_inputs.requantize(row, left, choices.input_sum),
-                "recurrent_sum": self.from_hidden.requantize(row, right, choices.recurrent_sum),
-            }
-            together = result["input_sum"] + result["recurrent_sum"]
-        late = self.bias[row] if path.bias_stage == "preactivation" else 0
-        result["preactivation"] = narrow(together + late, choices.preactivation)
-        result[""] = narrow(activate(result["preactivation"], choices.activation), choices.output)
-        return result
-
-    def _unit(self, gates: list[int], previous: int) -> dict[str, int]:
-        path = self.datapath
-        entering, keeping, candidate, leaving = gates
-        kept = narrow(keeping * previous, path.forget_product)
-        added = narrow(entering * candidate, path.input_product)
-        cell = narrow(kept + added, path.cell)
-        rescaled = narrow(cell, path.cell_input)
-        activated = narrow(activate(rescaled, path.cell_activation), path.cell_output)
-        hidden = narrow(leaving * activated, path.hidden)
-        return {
-            "forget_product": kept,
-            "input_product": added,
-            "cell": cell,
-            "cell_input": rescaled,
-            "cell_activation": activated,
-            "hidden": hidden,
-        }

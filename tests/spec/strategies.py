@@ -13,17 +13,22 @@ from fixedsim.profiles.datapath import (
     Check,
     Form,
     GateDatapath,
+    Hazard,
     Interpolation,
+    LayerNorm,
     LinearDatapath,
     LookupTable,
     LstmDatapath,
     Narrowing,
+    Peephole,
     PiecewiseLinear,
 )
 from fixedsim.testing.format import overflows
+from tests.spec.partial_strategies import partial
 
 ROUNDINGS = list(Rounding)
 OVERFLOWS = list(Overflow)
+STAGES = [stage for stage in BiasStage if stage is not BiasStage.NORMALIZATION]
 
 
 def corners(highest: int) -> list[int]:
@@ -81,6 +86,12 @@ def accumulators(draw: st.DrawFn, *, widest: int = 64) -> Accumulator:
     )
 
 
+def layer_accumulators() -> st.SearchStrategy[Accumulator]:
+    """An accumulator as it stands inside a layer: of few bits, one half with partial sums."""
+    plain = accumulators(widest=24)
+    return plain | partial(plain, widest=24)
+
+
 @st.composite
 def tables(draw: st.DrawFn, *, zero_points: bool = True) -> LookupTable:
     """A table of either interpolation with values of any format of step 1."""
@@ -121,11 +132,8 @@ def activations(*, zero_points: bool = True) -> st.SearchStrategy[LookupTable | 
     return tables(zero_points=zero_points) | lines(zero_points=zero_points)
 
 
-def small(*, zero_points: bool = False) -> st.SearchStrategy[Narrowing]:
-    """A narrowing as it stands inside a layer: few bits, so that roundings and overflows all happen.
-
-    What leaves a layer may have a zero point; inside none is allowed.
-    """
+def small(*, zero_points: bool = True) -> st.SearchStrategy[Narrowing]:
+    """A narrowing as it stands inside a layer: few bits, so that roundings and overflows all happen."""
     return formats(widest=12, zero_points=zero_points).flatmap(
         lambda target: st.builds(
             Narrowing,
@@ -138,48 +146,80 @@ def small(*, zero_points: bool = False) -> st.SearchStrategy[Narrowing]:
 
 
 @st.composite
-def linear_datapaths(draw: st.DrawFn) -> LinearDatapath:
-    """A fully connected layer's datapath."""
+def linear_datapaths(draw: st.DrawFn, *, incoming: Format | None = None) -> LinearDatapath:
+    """A fully connected layer's datapath; ``incoming`` fixes the format of its inputs."""
     return LinearDatapath(
-        input=draw(formats(widest=8)),
-        weight=draw(formats(widest=8, odd=True, zero_points=False)),
+        input=draw(formats(widest=8)) if incoming is None else incoming,
+        weight=draw(formats(widest=8, odd=True)),
         bias=Format.integer(12),
-        accumulator=draw(accumulators(widest=24)),
-        bias_stage=draw(st.sampled_from(list(BiasStage))),
+        accumulator=draw(layer_accumulators()),
+        bias_stage=draw(st.sampled_from(STAGES)),
         sum=draw(small()),
         preactivation=draw(small()),
-        activation=draw(activations(zero_points=False)),
-        output=draw(small(zero_points=True)),
+        activation=draw(activations()),
+        output=draw(small()),
+        bias_cast=draw(st.none() | small(zero_points=False)),
+        folded_zero_point=draw(st.booleans()),
     )
 
 
 @st.composite
-def gate_datapaths(draw: st.DrawFn) -> GateDatapath:
-    """One gate's datapath."""
-    sums = draw(small()), draw(small())
-    return GateDatapath(*sums, draw(small()), draw(activations(zero_points=False)), draw(small()))
+def gate_datapaths(draw: st.DrawFn, *, peephole: bool, norm: bool) -> GateDatapath:
+    """One gate's datapath, with a peephole or without, and a layer normalization where ``norm``."""
+    return GateDatapath(
+        input_sum=draw(small()),
+        recurrent_sum=draw(small()),
+        preactivation=draw(small()),
+        activation=draw(activations()),
+        output=draw(small()),
+        peephole=Peephole(draw(formats(widest=8)), draw(small()), draw(small())) if peephole else None,
+        norm=LayerNorm(Format.integer(8), draw(small())) if norm else None,
+    )
 
 
 @st.composite
 def lstm_datapaths(draw: st.DrawFn) -> LstmDatapath:
-    """An LSTM's datapath, every narrowing of its own."""
+    """An LSTM's datapath, every narrowing of its own; each stage that it may lack is there half of the time."""
+    hazard = draw(st.sampled_from((Hazard.NONE, Hazard.NONE, Hazard.STALE_SIGMOID)))
+    coupled = hazard is Hazard.NONE and draw(st.booleans())
+    norms = draw(st.sampled_from(((False,) * 4, (False,) * 4, (True,) * 4, (False, True, False, True))))
+    peepholes = draw(st.tuples(*[st.booleans()] * 4)) if hazard is Hazard.NONE else (True, False, True, False)
+    gates = [
+        draw(gate_datapaths(peephole=peephole, norm=norm)) for peephole, norm in zip(peepholes, norms, strict=True)
+    ]
+    hidden, cell = draw(small()), draw(small())
     return LstmDatapath(
         input=draw(formats(widest=8)),
-        weight=draw(formats(widest=8, odd=True, zero_points=False)),
-        recurrent_weight=draw(formats(widest=8, odd=True, zero_points=False)),
+        weight=draw(formats(widest=8, odd=True)),
+        recurrent_weight=draw(formats(widest=8, odd=True)),
         bias=Format.integer(12),
-        accumulator=draw(accumulators(widest=24)),
+        accumulator=draw(layer_accumulators()),
         joint=draw(st.booleans()),
-        bias_stage=draw(st.sampled_from(list(BiasStage))),
-        gates=draw(st.tuples(gate_datapaths(), gate_datapaths(), gate_datapaths(), gate_datapaths())),
+        bias_stage=BiasStage.NORMALIZATION if any(norms) else draw(st.sampled_from(STAGES)),
+        gates=(None if coupled else gates[0], gates[1], gates[2], gates[3]),
         forget_product=draw(small()),
         input_product=draw(small()),
-        cell=draw(small()),
+        cell=cell,
         cell_input=draw(small()),
-        cell_activation=draw(activations(zero_points=False)),
+        cell_activation=draw(activations()),
         cell_output=draw(small()),
-        hidden=draw(small(zero_points=True)),
+        hidden=hidden,
+        bias_cast=draw(st.none() | small(zero_points=False)),
+        folded_zero_point=draw(st.booleans()),
+        input_rescale=draw(st.none() | small()),
+        hidden_rescale=draw(st.none() | small()),
+        forget_addend=draw(st.none() | small()),
+        input_addend=draw(st.none() | small()),
+        coupled=draw(st.integers(-300, 300)) if coupled else None,
+        hidden_state=draw(st.none() | reread(hidden.format)),
+        cell_state=draw(st.none() | reread(cell.format)),
+        hazard=hazard,
     )
+
+
+def reread(form: Format) -> st.SearchStrategy[Format]:
+    """The same raws, read with another zero point."""
+    return st.integers(-40, 40).map(lambda zero_point: replace(form, zero_point=zero_point))
 
 
 def raws(form: Format) -> st.SearchStrategy[int]:

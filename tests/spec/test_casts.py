@@ -190,6 +190,49 @@ def test_saturate_symmetric_leaves_one_signed_bit_and_what_is_unsigned() -> None
     assert [overflow(raw, unsigned, Overflow.SATURATE_SYMMETRIC) for raw in (-1, 0, 3, 4)] == [0, 0, 3, 3]
 
 
+@pytest.mark.parametrize("bits", range(1, 7))
+def test_wraps_that_look_at_single_bits(bits: int) -> None:
+    for form in (Format.integer(bits), Format.integer(bits, signed=False)):
+        for mode in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)[: 2 if form.signed else 1]:
+            for count in range(bits + 1):
+                for raw in range(-300, 300):
+                    for floor in (raw, raw - 1):
+                        got = overflow(raw, form, mode, unrounded=floor, saturated_bits=count)
+                        assert got == oracle.contained(raw, form, mode, count, floor), (form, mode, count, raw, floor)
+
+
+def test_a_wrap_below_saturated_bits() -> None:
+    """20 is 10100: below its sign the bits 100; below the sign and one more saturated bit the bits 00."""
+
+    def wrapped(values: list[int], count: int, *, signed: bool = True) -> list[int]:
+        form = Format.integer(4, signed=signed)
+        return [overflow(value, form, Overflow.WRAP, saturated_bits=count) for value in values]
+
+    assert wrapped([-20, -9, -8, 7, 8, 9, 20], 1) == [-4, -1, -8, 7, 0, 1, 4]
+    assert wrapped([-20, -9, -8, 7, 8, 9, 20], 2) == [-8, -5, -8, 7, 4, 5, 4]
+    assert wrapped([-20, -9, -8, 7, 8, 9, 20], 4) == [-8, -8, -8, 7, 7, 7, 7]
+    assert wrapped([-1, 15, 16, 33], 1, signed=False) == [15, 15, 8, 9]  # the highest bit is set on either side
+
+
+def test_a_wrap_of_sign_and_magnitude_turns_back_at_the_ends() -> None:
+    nibble = Format.integer(4)
+    turned = [overflow(value, nibble, Overflow.WRAP_SIGN_MAGNITUDE) for value in (6, 7, 8, 9, 15, 16, 17, -8, -9, -10)]
+    assert turned == [6, 7, 7, 6, 0, -1, -2, -8, -8, -7]
+
+
+def test_the_first_dropped_bit_is_read_before_the_rounding() -> None:
+    """15.5 rounds to 16 = 10000; the bit is that of 15 = 01111, and so 0 stays, where 16 itself gives -1."""
+    nibble = Format.integer(4)
+    assert cast(31, 1, nibble, Rounding.HALF_UP, Overflow.WRAP_SIGN_MAGNITUDE) == 0
+    assert cast(32, 1, nibble, Rounding.HALF_UP, Overflow.WRAP_SIGN_MAGNITUDE) == -1
+
+
+def test_wrapping_by_sign_and_magnitude_needs_a_sign() -> None:
+    message = "overflow of the unsigned uint4 must not be wrap_sign_magnitude"
+    with pytest.raises(FormatError, match=message):
+        overflow(3, Format.integer(4, signed=False), Overflow.WRAP_SIGN_MAGNITUDE)
+
+
 def test_wrapping_into_a_narrow_range_is_refused() -> None:
     form = Format.integer(8, narrow=True)
     message = r"overflow of the narrow range -127\.\.127 must not be wrap"

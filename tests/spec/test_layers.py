@@ -1,11 +1,11 @@
 """Whole layers of random datapaths against the oracle, signal by signal, and a few that are worked by hand."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedsim.casts import Overflow, Rounding
@@ -14,89 +14,111 @@ from fixedsim.profiles.datapath import (
     Accumulator,
     BiasStage,
     EmbeddingDatapath,
-    GateDatapath,
+    LayerNorm,
     LinearDatapath,
     LstmDatapath,
     Narrowing,
-    PiecewiseLinear,
 )
-from fixedsim.spec.layers import BiasRows, MatrixRows, embed, linear, lstm_step
-from tests.spec import oracle
+from fixedsim.spec import layers
+from fixedsim.spec.layers import BiasRows, LinearRows, LstmRows, MatrixRows, embed, linear, lstm_step
+from tests.spec import layer_oracle as oracle
+from tests.spec import oracle as scalar_oracle
 from tests.spec.strategies import linear_datapaths, lstm_datapaths, raws, small
+from tests.spec.worked import fully_connected, one_row, one_unit, step_datapath
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The operands of a layer for the specification, and the same for the oracle."""
+    """The operands of a matrix or of a whole layer for the specification, and the same for the oracle."""
 
     matrix: MatrixRows
     rows: oracle.Rows
+
+
+def both(weight: list[list[int]], *constants: list[int]) -> Drawn:
+    """A matrix for the specification and for the oracle."""
+    return Drawn(MatrixRows(weight, *constants), oracle.Rows(weight, *constants))
 
 
 @st.composite
 def matrices(draw: st.DrawFn, form: Format, rows: int, inputs: int) -> Drawn:
     """A matrix of raws with constants of each row."""
     weight = [[draw(raws(form)) for _ in range(inputs)] for _ in range(rows)]
-    constants = [
-        draw(st.lists(st.integers(low, high), min_size=rows, max_size=rows)) for low, high in ((-3, 6), (1, 9), (-1, 9))
-    ]
-    return Drawn(MatrixRows(weight, *constants), oracle.Rows(weight, *constants))
+    ranges = (-3, 6), (1, 9), (-1, 9), (-9, 9)
+    constants = [draw(st.lists(st.integers(low, high), min_size=rows, max_size=rows)) for low, high in ranges]
+    return both(weight, *constants)
 
 
 @st.composite
-def biases(draw: st.DrawFn, rows: int) -> tuple[BiasRows, list[int]]:
+def biases(draw: st.DrawFn, rows: int, cast: Narrowing | None = None) -> tuple[BiasRows, list[int]]:
     """Stored biases with their shifts, and the values that enter."""
     raw = draw(st.lists(st.integers(-2048, 2047), min_size=rows, max_size=rows))
-    shift = draw(st.lists(st.integers(0, 5), min_size=rows, max_size=rows))
-    return BiasRows(raw, shift), [value * 2**left for value, left in zip(raw, shift, strict=True)]
+    shift = draw(st.lists(st.integers(0 if cast is None else -6, 5), min_size=rows, max_size=rows))
+    return BiasRows(raw, shift, cast), oracle.entering(raw, shift, cast)
+
+
+@st.composite
+def linear_layers(draw: st.DrawFn, path: LinearDatapath, rows: int, inputs: int) -> tuple[LinearRows, Any]:
+    """A fully connected layer for the specification, and its operands for the oracle."""
+    drawn = draw(matrices(path.weight, rows, inputs))
+    bias, values = draw(biases(rows, path.bias_cast))
+    return LinearRows(drawn.matrix, bias, path), (drawn.rows, values, path)
 
 
 @given(linear_datapaths(), st.data())
 def test_a_fully_connected_layer(datapath: LinearDatapath, data: st.DataObject) -> None:
     rows, inputs = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 4))
-    drawn = data.draw(matrices(datapath.weight, rows, inputs))
-    bias, values = data.draw(biases(rows))
+    layer, operands = data.draw(linear_layers(datapath, rows, inputs))
     vector = [data.draw(raws(datapath.input)) for _ in range(inputs)]
-    assert linear(vector, drawn.matrix, bias, datapath) == oracle.linear(vector, drawn.rows, values, datapath)
+    assert linear(vector, layer) == oracle.linear(vector, *operands)
 
 
+def mixed(values: list[int], weight: list[int], bias: list[int], norm: LayerNorm) -> list[int]:
+    """A stand-in for layer normalization in which every unit, weight and bias takes part."""
+    whole = sum(position * value for position, value in enumerate(values, 1))
+    return [
+        norm.least_variance + whole * scale - value + addend
+        for value, scale, addend in zip(values, weight, bias, strict=True)
+    ]
+
+
+@settings(max_examples=150)
 @given(lstm_datapaths(), st.data())
 def test_an_lstm_step(datapath: LstmDatapath, data: st.DataObject) -> None:
-    units, inputs = data.draw(st.integers(1, 2)), data.draw(st.integers(0, 3))
-    from_inputs = data.draw(matrices(datapath.weight, 4 * units, inputs))
-    from_hidden = data.draw(matrices(datapath.recurrent_weight, 4 * units, units))
-    bias, values = data.draw(biases(4 * units))
+    units, inputs, outputs = (data.draw(st.integers(*ends)) for ends in ((1, 2), (0, 3), (1, 3)))
+    small_weights = st.lists(st.integers(-99, 99), min_size=units, max_size=units)
+    projection, operands = None, None
+    if data.draw(st.booleans()):
+        projected = data.draw(linear_datapaths(incoming=datapath.hidden.format))
+        projection, operands = data.draw(linear_layers(projected, outputs, units))
+    written = datapath.hidden.format if projection is None else projection.datapath.output.format
+    outputs = units if projection is None else outputs
+    count = len(datapath.present) * units
+    from_inputs = data.draw(matrices(datapath.weight, count, inputs))
+    from_hidden = data.draw(matrices(datapath.recurrent_weight, count, outputs))
+    bias, values = data.draw(biases(count, datapath.bias_cast))
+    gates = dict(zip(datapath.gate_names, datapath.present, strict=True))
+    peephole = {name: data.draw(small_weights) for name, gate in gates.items() if gate.peephole}
+    norm = {name: data.draw(small_weights) for name, gate in gates.items() if gate.norm}
     vector = [data.draw(raws(datapath.input)) for _ in range(inputs)]
-    hidden = [data.draw(raws(datapath.hidden.format)) for _ in range(units)]
+    hidden = [data.draw(raws(written)) for _ in range(outputs)]
     cell = [data.draw(raws(datapath.cell.format)) for _ in range(units)]
-    signals = lstm_step(
-        vector,
-        hidden,
-        cell,
-        input_matrix=from_inputs.matrix,
-        recurrent_matrix=from_hidden.matrix,
-        bias=bias,
-        datapath=datapath,
-    )
-    assert signals == oracle.LstmOracle(from_inputs.rows, from_hidden.rows, values, datapath).step(vector, hidden, cell)
+    register = data.draw(st.none() | raws(datapath.gates[3].output.format))
+    rows = LstmRows(from_inputs.matrix, from_hidden.matrix, bias, peephole, norm, projection)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "layer_norm", mixed)
+        signals = lstm_step(vector, hidden, cell, rows, datapath, register)
+    wanted = oracle.LstmOracle(
+        from_inputs.rows, from_hidden.rows, values, datapath, peephole, norm, mixed, operands
+    ).step(vector, hidden, cell, register)
+    assert signals == wanted
 
 
 @given(small(), st.lists(st.integers(-500, 500), max_size=5), st.integers(1, 9), st.integers(-2, 8))
 def test_an_embedding(output: Narrowing, entry: list[int], multiplier: int, shift: int) -> None:
     datapath = EmbeddingDatapath(Format.integer(10), output)
-    wanted = [oracle.narrow(raw, output, multiplier, shift) for raw in entry]
+    wanted = [scalar_oracle.narrow(raw, output, multiplier, shift) for raw in entry]
     assert embed(entry, multiplier, shift, datapath) == {"output": wanted}
-
-
-WIDE = Narrowing(Format.integer(32))
-BYTE = Narrowing(Format.integer(8))
-
-
-def fully_connected(stage: BiasStage, **changes: Any) -> LinearDatapath:
-    """A layer of bytes that saturates and leaves its sum as it is."""
-    form = Format.integer(8)
-    path = LinearDatapath(form, form, form, Accumulator(8), stage, BYTE, BYTE, PiecewiseLinear(form), BYTE)
-    return replace(path, **changes)
 
 
 @pytest.mark.parametrize(
@@ -108,61 +130,20 @@ def fully_connected(stage: BiasStage, **changes: Any) -> LinearDatapath:
     ],
 )
 def test_the_stage_of_the_bias_decides(stage: BiasStage, accumulator: int, output: int) -> None:
-    matrix = MatrixRows([[100, -100]], [0], [1], [0])
-    signals = linear([1, 1], matrix, BiasRows([60], [1]), fully_connected(stage))
+    signals = one_row([1, 1], [100, -100], fully_connected(stage), bias=BiasRows([60], [1]))
     assert (signals["accumulator"], signals["output"]) == ([accumulator], [output])
 
 
 def test_the_inputs_zero_point_is_subtracted_before_the_product() -> None:
     path = fully_connected(BiasStage.LAST, input=Format.affine(8, Fraction(1), -100), accumulator=Accumulator(32))
-    signals = linear([-100, -97], MatrixRows([[50, 7]], [0], [1], [0]), BiasRows([0], [0]), path)
+    signals = one_row([-100, -97], [50, 7], path)
     assert signals["accumulator"] == [21]
 
 
 def test_the_outputs_zero_point_is_added_last() -> None:
     output = Narrowing(Format.affine(8, Fraction(1), 10))
-    signals = linear(
-        [3], MatrixRows([[2]], [0], [1], [0]), BiasRows([0], [0]), fully_connected(BiasStage.LAST, output=output)
-    )
+    signals = one_row([3], [2], fully_connected(BiasStage.LAST, output=output))
     assert (signals["preactivation"], signals["output"]) == ([6], [16])
-
-
-def step_datapath(**changes: Any) -> LstmDatapath:
-    """A step on integers whose activations are the identity."""
-    form = Format.integer(32)
-    gate = GateDatapath(WIDE, WIDE, WIDE, PiecewiseLinear(form), WIDE)
-    path = LstmDatapath(
-        input=form,
-        weight=form,
-        recurrent_weight=form,
-        bias=form,
-        accumulator=Accumulator(32),
-        joint=False,
-        bias_stage=BiasStage.LAST,
-        gates=(gate, gate, gate, gate),
-        forget_product=WIDE,
-        input_product=WIDE,
-        cell=WIDE,
-        cell_input=WIDE,
-        cell_activation=PiecewiseLinear(form),
-        cell_output=WIDE,
-        hidden=WIDE,
-    )
-    return replace(path, **changes)
-
-
-def one_unit(path: LstmDatapath, weights: list[int], recurrent: list[int]) -> dict[str, list[int]]:
-    """The step of one unit with input 1, hidden state 10 and cell 100."""
-    rows = [[0] * 4, [1] * 4, [0] * 4]
-    return lstm_step(
-        [1],
-        [10],
-        [100],
-        input_matrix=MatrixRows([[weight] for weight in weights], *rows),
-        recurrent_matrix=MatrixRows([[weight] for weight in recurrent], *rows),
-        bias=BiasRows([0] * 4, [0] * 4),
-        datapath=path,
-    )
 
 
 @pytest.mark.parametrize("joint", [False, True])

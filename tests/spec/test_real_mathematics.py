@@ -26,7 +26,7 @@ from fixedsim.profiles.datapath import (
 )
 from fixedsim.spec.activations import look_up
 from fixedsim.spec.casts import cast, narrow
-from fixedsim.spec.layers import BiasRows, MatrixRows, linear, lstm_step
+from fixedsim.spec.layers import BiasRows, LinearRows, LstmRows, MatrixRows, linear, lstm_step
 
 DIRECTED = {Rounding.FLOOR, Rounding.TOWARD_ZERO}
 
@@ -160,15 +160,11 @@ def test_an_lstm_step(data: st.DataObject) -> None:
     recurrent = [some(-64, 63, UNITS) for _ in range(4 * UNITS)]
     bias = some(-8192, 8192, 4 * UNITS)
     rows = 4 * UNITS
-    signals = lstm_step(
-        inputs,
-        hidden,
-        cell,
-        input_matrix=MatrixRows(weight, [0] * rows, [1] * rows, [1] * rows),
-        recurrent_matrix=MatrixRows(recurrent, [0] * rows, [1] * rows, [9] * rows),
-        bias=BiasRows(bias, [0] * rows),
-        datapath=lstm_datapath(),
-    )
+    zeros = [0] * rows
+    from_inputs = MatrixRows(weight, zeros, [1] * rows, [1] * rows, zeros)
+    from_hidden = MatrixRows(recurrent, zeros, [1] * rows, [9] * rows, zeros)
+    layer = LstmRows(from_inputs, from_hidden, BiasRows(bias, zeros))
+    signals = lstm_step(inputs, hidden, cell, layer, lstm_datapath())
     x, h, c = ([raw / 2**bits for raw in raws] for raws, bits in ((inputs, 7), (hidden, 15), (cell, 12)))
     pre = [
         sum(w / 64 * value for w, value in zip(weight[row] + recurrent[row], x + h, strict=True)) + bias[row] / 8192
@@ -203,7 +199,8 @@ def test_a_fully_connected_layer(data: st.DataObject) -> None:
         PiecewiseLinear(Format.integer(18)),
         Narrowing(output, NEAREST),
     )
-    signals = linear(inputs, MatrixRows([weight], [0], [3], [10]), BiasRows([bias], [0]), path)
+    layer = LinearRows(MatrixRows([weight], [0], [3], [10], [0]), BiasRows([bias], [0]), path)
+    signals = linear(inputs, layer)
     unit = form.scale * path.weight.scale
     real = sum(path.weight.real(w) * form.real(x) for w, x in zip(weight, inputs, strict=True)) + unit * bias
     assert abs(output.real(signals["output"][0]) - real) <= output.scale / 2

@@ -81,6 +81,7 @@ def test_choices_of_casts() -> None:
     found = tally(
         casts(),
         lambda cast: {cast.narrowing.rounding, cast.narrowing.overflow, f"step {cast.narrowing.format.raw_step}"},
+        800,
     )
     assert all(found[choice] >= 20 for choice in (*Rounding, *Overflow, "step 1", "step 2")), found
 
@@ -95,7 +96,7 @@ def test_overflows_of_casts() -> None:
         )
         return {f"{path.overflow} {side}" for side, there in (("high", high), ("low", low)) if there}
 
-    found = tally(casts(), of)
+    found = tally(casts(), of, 1200)
     assert all(found[f"{mode} {side}"] >= 2 for mode in Overflow for side in ("high", "low")), found
 
 
@@ -106,7 +107,7 @@ def test_choices_of_profiles() -> None:
             for table, key in (("activation", "rounding"), ("activation", "overflow"))
         }
 
-    found = tally(profiles(), of, 200)
+    found = tally(profiles(), of, 400)
     wanted = [f"rounding {each}" for each in Rounding] + [f"overflow {each}" for each in Overflow]
     assert all(found[choice] >= 3 for choice in wanted), found
 

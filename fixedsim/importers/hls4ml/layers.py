@@ -59,8 +59,7 @@ def dense(
     changes: dict[str, dict[str, Any]] = {
         "accumulator": _accumulator(accum),
         "bias": {"fixed": {"format": str(types["bias"])}},
-        "activation": {"rounding": str(after.output.rounding), "overflow": str(after.output.overflow)},
-        "linear": {"preactivation": {"format": result}},
+        "linear": {"preactivation": {"format": result}, "output": {"format": str(after.output)}},
     }
     if after.kind not in _CLAMPS:
         if after.kind not in ("sigmoid", "tanh"):

@@ -93,5 +93,5 @@ def _lstm(layer: HlsLayer) -> Lstm:
     if functions != ("sigmoid", "tanh"):
         raise FileError(f"activations of {layer.name} must be sigmoid and tanh, not {functions[0]} and {functions[1]}")
     tables = Tables(layer.types["table"], layer.sizes.get("table_size", 1024))
-    weights = (_raws(layer, name, name) for name in ("weight", "recurrent_weight", "bias"))
-    return lstm(layer.name, *weights, types, tables)
+    weight, recurrent, bias = (_raws(layer, name, name) for name in ("weight", "recurrent_weight", "bias"))
+    return lstm(layer.name, weight, recurrent, bias, types, tables)

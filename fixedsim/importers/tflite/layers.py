@@ -312,7 +312,7 @@ class _SequenceLstm:
 
     def _norm_formats(self) -> dict[str, Format]:
         """With layer normalization, sums have the scale of the gate's intermediate."""
-        formats = {}
+        formats = dict[str, Format]()
         for gate in self.gates:
             tensor = self.source.graph.tensors[self.operator.intermediates[GATES.index(gate)]]
             scale = tensor_format(tensor, f"intermediate of {self.name}, {gate} gate").scale

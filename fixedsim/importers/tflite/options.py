@@ -86,19 +86,19 @@ def _own_options(kind: str) -> str | None:
 
 def _values(subject: str, accessor: Any) -> dict[str, Option]:
     values = {}
-    for field in _fields(type(accessor)):
+    for field in _fields(type(accessor).__name__):
         name = field[0].lower() + field[1:]
         values[name] = _value(f"{subject}: option {name}", name, accessor, field)
     return values
 
 
 @cache
-def _fields(accessor: type[Any]) -> tuple[str, ...]:
+def _fields(table: str) -> tuple[str, ...]:
     """The fields of a table, in the order of the schema: the accessors that are not about the table or a vector."""
-    methods = [name for name in vars(accessor) if not name.startswith(("_", "GetRootAs"))]
+    methods = [name for name in vars(checked.schema(table)) if not name.startswith(("_", "GetRootAs"))]
     vectors = [name.removesuffix("IsNone") for name in methods if name.endswith("IsNone")]
     about = {f"{vector}{part}" for vector in vectors for part in ("AsNumpy", "Length", "IsNone")}
-    about |= {"Init", f"{accessor.__name__}BufferHasIdentifier"}
+    about |= {"Init", f"{table}BufferHasIdentifier"}
     return tuple(name for name in methods if name not in about)
 
 

@@ -62,7 +62,7 @@ def _values(data: NDArray[np.uint8], type_name: str, count: int) -> NDArray[Any]
     if type_name == "INT4":
         return _nibbles(data)[:count]
     if type_name == "BOOL":
-        return data != 0
+        return np.not_equal(data, 0)
     little = np.dtype(_DTYPES[type_name]).newbyteorder("<")
     return np.frombuffer(data.tobytes(), little).astype(little.newbyteorder("="))
 
