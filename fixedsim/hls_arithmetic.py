@@ -191,7 +191,7 @@ def dot(
             addend, finest = _exact(assign(addend, fraction_bits, target)), target.fraction_bits
         else:
             addend = addend * (1 << (finest - fraction_bits))
-        total = _exact(assign(total + addend, finest, target))
+        total = _exact(assign(total * (1 << (finest - target.fraction_bits)) + addend, finest, target))
     return _stored(total.ravel().tolist(), target.signed, target.bits).reshape(total.shape)
 
 

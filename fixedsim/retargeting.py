@@ -89,16 +89,17 @@ def _linear_tensors(layer: Linear, own: Profile) -> LinearTensors:
     if function == "clipped_relu" and isinstance(path.activation, PiecewiseLinear):
         form = path.activation.format
         clip = form.scale * (path.activation.high - form.zero_point)
-    cut = replace(path.output.format, raw_min=path.sum.format.raw_min, raw_max=path.sum.format.raw_max)
-    direct = path.sum.format.bits == path.output.format.bits and path.sum.format.scale == path.output.format.scale
+    output, total = path.output.format, path.sum.format
+    if (total.bits, total.scale) == (output.bits, output.scale):  # a range that the one cast is cut to
+        output = replace(output, raw_min=total.raw_min, raw_max=total.raw_max)
     return LinearTensors(
         _raw_matrix(layer.matrix, path.weight, path.input.scale, path.accumulator.product),
         _raw_bias(layer.bias, path.bias),
         path.input,
-        cut if direct else path.output.format,
+        output,
         function,
         clip,
-        path.sum.format.scale,
+        total.scale,
     )
 
 

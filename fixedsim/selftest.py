@@ -139,10 +139,10 @@ class Draws:
         Where raws of ``read`` fit 16 bits, also a registered function.
         """
         sixteen = Format.integer(16)
-        if read is not None and sixteen.contains(read.raw_min) and sixteen.contains(read.raw_max):
-            if self.between(0, 3) == 0:
-                function = self.choice(tuple(Function))
-                return FixedFunction(sixteen, function, self.between(*ARGUMENTS[function]))
+        fits = read is not None and sixteen.contains(read.raw_min) and sixteen.contains(read.raw_max)
+        if fits and self.between(0, 3) == 0:
+            function = self.choice(tuple(Function))
+            return FixedFunction(sixteen, function, self.between(*ARGUMENTS[function]))
         form = Format.integer(form.bits) if form.raw_step == 2 else form
         if self.between(0, 2) == 0:
             ends = sorted(self.between(form.raw_min, form.raw_max) for _ in range(2))

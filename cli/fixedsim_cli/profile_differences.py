@@ -83,4 +83,6 @@ def print_differences(found: Mapping[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    return "left out" if value is None else str(value)

@@ -122,15 +122,17 @@ def _wide_stages(tensors: LinearTensors, profile: Profile, rule: RequantizeChoic
 
 
 def _direct_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
-    """The accumulator becomes the output in one cast, whose range is the activation's."""
+    """The accumulator becomes the output in one cast, whose range is the activation's where it saturates."""
     choices = assembler.profile.linear
     output = tensors.output
     assert output is not None
-    form = _clamped(output, tensors)
+    saturates = choices.primitive is None and choices.overflow is Overflow.SATURATE
+    form = _clamped(output, tensors) if saturates else output
     rounding = rule.rounding if isinstance(rule, RuleChoices) else choices.rounding
     plain = requantizing(form, rounding, choices.overflow, rule.form)
     total = replace(plain, primitive=choices.primitive or plain.primitive)
-    return total, Narrowing(form), identity(form, form), Narrowing(output)
+    activation = identity(form, form) if saturates else _clamp(tensors, form)
+    return total, Narrowing(form), activation, Narrowing(output)
 
 
 def _clamped(output: Format, tensors: LinearTensors) -> Format:

@@ -174,11 +174,11 @@ class _Assembly:
         if gate not in self.tensors.norm:
             return None
         vector = self.tensors.norm[gate]
-        choices = self.choices.preactivation.model_copy(update={"form": self.profile.requantize.form})
+        choices = self.choices.sum.model_copy(update={"form": self.profile.requantize.form})
         form = self.assembler.overrides.format(f"{name}.normalized", choices.format)
         source = vector.format.scale * form.scale * (1 << _NORM_SHIFT)
         stage = self.assembler.cast(f"{name}.normalized", choices, source)
-        least = max(1, int(10000 * float(vector.format.scale)))
+        least = max(1, int(np.float32(10000) * np.float32(float(vector.format.scale))))
         return LayerNorm(vector.format, stage, least)
 
     def _cell(self) -> Narrowing:

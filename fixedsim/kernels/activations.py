@@ -70,9 +70,9 @@ def threshold_row(values: Vector, packed: Vector, out: Vector) -> None:
     low_input, high_input, lower, upper = packed[LOW_INPUT], packed[HIGH_INPUT], packed[RAW_MIN], packed[RAW_MAX]
     for position in range(values.shape[0]):
         raw = values[position]
-        if low and raw < low_input:
+        if low and raw <= low_input:
             out[position] = lower
-        elif high and raw >= high_input:
+        if high and raw >= high_input:
             out[position] = upper
 
 

@@ -1,6 +1,6 @@
 """The choices in which two profiles differ."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fixedsim.profiles.profile import Profile
@@ -17,19 +17,24 @@ class Difference(NamedTuple):
 
 
 def profile_differences(first: Profile, second: Profile) -> list[Difference]:
-    """Every key whose value differs, defaults written out; name and summary are no choices."""
-    left, right = (dict(_leaves(profile.model_dump(mode="json", by_alias=True), "")) for profile in (first, second))
-    keys = list(dict.fromkeys([*left, *right]))
-    return [
-        Difference(key, left.get(key), right.get(key))
-        for key in keys
-        if key not in _UNCHOSEN and left.get(key) != right.get(key)
-    ]
+    """Every key whose value differs, defaults written out; name and summary are no choices.
+
+    A table that one profile leaves out is one difference: its keys that are no defaults.
+    """
+    ours, theirs = (profile.model_dump(mode="json", by_alias=True) for profile in (first, second))
+    short = [profile.model_dump(mode="json", by_alias=True, exclude_defaults=True) for profile in (first, second)]
+    kept = [{key: value for key, value in choices.items() if key not in _UNCHOSEN} for choices in (ours, theirs)]
+    return list(_differences("", kept, short))
 
 
-def _leaves(choices: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in choices.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+def _differences(prefix: str, full: Sequence[Mapping[str, Any]], short: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
+    for key in dict.fromkeys([*full[0], *full[1]]):
+        values = [choices.get(key) for choices in full]
+        if values[0] == values[1]:
+            continue
+        inner = [choices.get(key, {}) for choices in short]
+        if all(isinstance(value, dict) for value in values):
+            yield from _differences(f"{prefix}{key}.", values, inner)  # type: ignore[arg-type]
         else:
-            yield f"{prefix}{key}", value
+            shown = (own if isinstance(value, dict) else value for value, own in zip(values, inner, strict=True))
+            yield Difference(f"{prefix}{key}", *shown)

@@ -17,38 +17,10 @@ from fixedsim.profiles.datapath import (
     Accumulator,
     BiasStage,
     Check,
-    GateDatapath,
-    LinearDatapath,
-    LstmDatapath,
     Narrowing,
     PiecewiseLinear,
 )
-
-BYTE = Format.integer(8)
-CAST = Narrowing(BYTE)
-GATE = GateDatapath(CAST, CAST, CAST, PiecewiseLinear(BYTE), CAST)
-LINEAR = LinearDatapath(BYTE, BYTE, BYTE, Accumulator(), BiasStage.FIRST, CAST, CAST, PiecewiseLinear(BYTE), CAST)
-LSTM = LstmDatapath(
-    input=BYTE,
-    weight=BYTE,
-    recurrent_weight=BYTE,
-    bias=BYTE,
-    accumulator=Accumulator(),
-    joint=False,
-    bias_stage=BiasStage.FIRST,
-    gates=(GATE, GATE, GATE, GATE),
-    forget_product=CAST,
-    input_product=CAST,
-    cell=CAST,
-    cell_input=CAST,
-    cell_activation=PiecewiseLinear(BYTE),
-    cell_output=CAST,
-    hidden=CAST,
-)
-
-
-def bits(width: int) -> Format:
-    return Format.integer(width)
+from tests.layers.byte_layers import GATE, LINEAR, LSTM, BYTE, CAST, bits, gated
 
 
 def run_linear(weight_raw: int = 1, bias: int = 0, bias_shift: int = 0, value: int = 1, **changes: Any) -> Any:
@@ -63,13 +35,6 @@ def run_lstm(**changes: Any) -> Any:
     """The output of an LSTM of one unit."""
     layer = Lstm.from_raws("lstm", np.ones((4, 1), int), np.ones((4, 1), int), None, replace(LSTM, **changes))
     return layer.run(np.ones((1, 1, 1), int), Recorder())[0]
-
-
-def gated(position: int, **changes: Any) -> tuple[GateDatapath, ...]:
-    """The gates, one of them changed."""
-    gates = [GATE] * 4
-    gates[position] = replace(GATE, **changes)
-    return tuple(gates)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def read_function(source: Source, names: Names) -> Function:
     """
     function = Function(source, names)
     for cursor in statements(source):
-        cursor.skip_directives()
-        if cursor.token.kind == "end":
-            break
+        if cursor.token.kind == "directive":
+            cursor.take()
+            continue
         if function.name:
             cursor.refuse("the end of the file")
         cursor.expect("void")

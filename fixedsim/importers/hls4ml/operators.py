@@ -159,7 +159,10 @@ class _Step:
     def activation(self) -> HlsLayer:
         """An activation of every number."""
         kind = self.call.function
-        self._check_base("" if kind in _HARD else "nnet::activ_config")
+        if kind not in _HARD:
+            self._check_base("nnet::activ_config")
+        elif not {"slope_type", "shift_type"} <= set(self.config.types):
+            self.config.refuse(f"{self.config.name} must have slope and shift, not be without")
         sizes = self._sizes("n_in", *(["table_size"] if kind in _TABLES else []))
         if int(np.prod(self.given.shape)) != sizes["n_in"]:
             self.config.refuse(f"n_in of {self.name} must be that of shape {self.given.shape}, not {sizes['n_in']}")

@@ -38,9 +38,8 @@ def _function_file(folder: Path) -> str:
     try:
         names = [entry.name for entry, _ in zip((folder / _FIRMWARE).iterdir(), range(MAX_FILES), strict=False)]
     except OSError as error:
-        raise FileError(
-            f"{folder / _FIRMWARE} must be a readable folder, not {str(error.strerror).lower()!r}"
-        ) from None
+        reason = str(error.strerror).lower()
+        raise FileError(f"{folder / _FIRMWARE} must be a readable folder, not {reason!r}") from None
     found = sorted(name for name in names if name.endswith(".cpp"))
     if len(found) != 1:
         raise FileError(f"{folder / _FIRMWARE} must have one .cpp file, not {len(found)}")

@@ -193,7 +193,7 @@ def _check(source: Source, line: int, kind: str, text: str) -> None:
     if kind in ("name", "number") and len(text) > MAX_WORD:
         raise source.error(line, f"{kind} must have at most {MAX_WORD} characters, not {len(text)}")
     if text == "/*":
-        raise source.error(line, "comments must begin with '//', not with '/*'")
+        raise source.error(line, "comments must begin with '//', as the backends Vitis and Vivado write them, not with '/*'")
     if kind in ("comment", "directive") and text.rstrip().endswith("\\"):
         raise source.error(line, f"{kind} must end with its line, not continue")
     word = text[1:].split(maxsplit=1)[:1] if kind == "directive" else []
