@@ -145,6 +145,8 @@ def _kernel(name: str, products: Products) -> dict[str, Any]:
         "proven": products.proven,
         "safe_bits": int(np.max(safe_bits(products), initial=1)),
         "accumulator_bits": products.accumulator.bits,
+        "partial_safe_bits": list(products.partial_bits),
+        "partial_bits": [level.bits for level in products.accumulator.partial],
     }
 
 
@@ -174,7 +176,16 @@ def _stage_row(stage: Mapping[str, str]) -> tuple[str, ...]:
 
 def _kernel_row(kernel: Mapping[str, Any]) -> tuple[object, ...]:
     proven = "yes" if kernel["proven"] else "no"
-    return kernel["matrix"], kernel["kernel"], proven, kernel["safe_bits"], kernel["accumulator_bits"]
+    widths = (
+        _joined([*kernel[f"partial_{name}"], kernel[whole]])
+        for name, whole in (("safe_bits", "safe_bits"), ("bits", "accumulator_bits"))
+    )
+    return kernel["matrix"], kernel["kernel"], proven, *widths
+
+
+def _joined(widths: list[int]) -> str:
+    """Widths from the first partial sums to the accumulator."""
+    return ", ".join(map(str, widths))
 
 
 def print_tensors(tensors: list[dict[str, Any]], title: str = "") -> None:

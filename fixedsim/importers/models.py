@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fixedsim.errors import FileError, ModelError
+from fixedsim.importers.hls4ml.network import read_model as read_hls4ml
 from fixedsim.importers.tflite.network import read_model as read_tflite
 from fixedsim.model import Model
 from fixedsim.profiles.executors import DEFAULT_EXECUTOR
@@ -30,8 +31,6 @@ def import_model(path: str | Path, *, executor: str | None = None) -> Model:
     if source.is_dir():
         if executor is not None:
             raise ModelError(f"executor must be left out for the hls4ml project {source}, not {executor!r}")
-        from fixedsim.importers.hls4ml.network import read_model as read_hls4ml
-
         return read_hls4ml(source)
     if source.suffix != TFLITE_SUFFIX:
         raise FileError(f"{source} must be a {TFLITE_SUFFIX} file or the folder of an hls4ml project, not another file")

@@ -72,12 +72,8 @@ class Lstm:
 
     def __post_init__(self) -> None:
         path = self.datapath
-        rows = len(path.present) * self.units
         for what, matrix in (("input", self.input_matrix), ("recurrent", self.recurrent_matrix)):
-            if matrix.rows != rows or matrix.rows == 0:
-                raise ModelError(
-                    f"{self.name}.{what}.weight must have {rows} rows ({len(path.present)} x units), not {matrix.rows}"
-                )
+            _require_rows(matrix.rows, len(path.present), self.units, f"{self.name}.{what}.weight")
         for what, raw, form in (
             ("hidden", path.initial_hidden, self.state_format),
             ("cell", path.initial_cell, path.read_cell),
@@ -139,6 +135,8 @@ class Lstm:
         """
         accumulator = datapath.accumulator
         units = np.shape(input_weight)[0] // len(datapath.present)
+        for what, weight in (("input", input_weight), ("recurrent", recurrent_weight)):
+            _require_rows(np.shape(weight)[0], len(datapath.present), units, f"{name}.{what}.weight")
         from_inputs = Matrix.of(
             input_weight,
             datapath.weight,
@@ -541,6 +539,11 @@ class Lstm:
             recorder.count(f"{self.name}.{name}", values // self.units * width, counts)
         for name, count in collected.projection.counts.items():
             recorder.count(name, count.values, (count.low, count.high))
+
+
+def _require_rows(rows: int, gates: int, units: int, what: str) -> None:
+    if rows != gates * units or rows == 0:
+        raise ModelError(f"{what} must have {gates * units} rows ({gates} x units), not {rows}")
 
 
 def _by_gate(path: LstmDatapath) -> list[tuple[str, GateDatapath]]:

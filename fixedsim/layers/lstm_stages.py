@@ -22,7 +22,6 @@ from fixedsim.kernels import lstm as layout
 from fixedsim.profiles.datapath import GATES, Activation, GateDatapath, Hazard, LstmDatapath, Narrowing
 
 Integers = NDArray[np.int64]
-_INT16 = Format.integer(16)
 _NOTHING = Narrowing(Format.integer(64))  # stands in the kernel's arrays for a stage that the datapath lacks
 _NORM_INPUT = Format.integer(16)
 # Signals that are not called as the narrowing that gives them.
@@ -217,10 +216,6 @@ def _require_gate(choices: GateDatapath, path: LstmDatapath, late: Any, name: st
         added = addend.plus(format_range(choices.preactivation.format, centred=True))
         require_int64(added, f"{name}: sum with the peephole")
     if choices.norm is not None:
-        before = choices.preactivation if choices.peephole is None else choices.peephole.sum
-        _require_int16(format_range(before.format, centred=True), f"{name}: what its norm reads")
-        _require_int16(format_range(choices.norm.weight), f"{name}: weight of its norm")
-    if choices.norm is not None:
         read = choices.preactivation.format if choices.peephole is None else choices.peephole.sum.format
         if not format_range(read, centred=True).within(_NORM_INPUT):
             raise ModelError(f"{name}: input of the normalization must fit 16 bits, not {read.name}")
@@ -241,9 +236,3 @@ def _require_function(activation: Activation, name: str) -> None:
     zero_point = activation.format.zero_point
     values = activation_range(activation).plus(Range(-zero_point, -zero_point))
     require_int64(values, f"{name}: values of the activation less their zero point")
-
-
-def _require_int16(values: Range, subject: str) -> None:
-    """Refuse what layer normalization does not read."""
-    if not values.within(_INT16):
-        raise ModelError(f"{subject} must fit 16 bits, not {int(np.max(values.bits()))}")

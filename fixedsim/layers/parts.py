@@ -150,9 +150,12 @@ class Bias:
 
         Raises:
             InputError: a bias that is not a raw of ``form``.
-            ModelError: not one for each row, a shift outside 0..62 (-62..62 with a cast), or a bias that is beyond 63
-                bits as it enters.
+            ModelError: not one for each row, a shift outside 0..62 (-62..62 with a cast), a bias that is beyond 63
+                bits as it enters, or a format with a zero point.
         """
+        for each in (form, form if cast is None else cast.format):
+            if each.zero_point:
+                raise ModelError(f"zero point of {what} must be 0, not {each.zero_point}")
         raws = require_raws(np.zeros(rows, dtype=np.int64) if raw is None else raw, form, what)
         if raws.shape != (rows,):
             raise ModelError(f"{what} must have shape ({rows},), not {raws.shape}")

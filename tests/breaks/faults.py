@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 SPEC = "tests/spec"  # the specification against its oracle
+LAYERS = "tests/spec/test_layers.py"
+STAGES = "tests/spec/test_stages.py"  # the stages by hand
 ENGINES = "tests/layers/test_engines.py"  # kernels against the specification
 COURSES = "tests/layers/test_courses.py"  # whole runs against the oracle
 BOUNDS = "tests/layers/test_bounds.py"
@@ -23,26 +25,65 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
-    Fault("half_up below a half", "spec/casts.py", "HALF_UP: distance >= 0", "HALF_UP: distance > 0", SPEC),
-    Fault("half_even to odd", "spec/casts.py", "and quotient % 2 == 1)", "and quotient % 2 == 0)", SPEC),
-    Fault("toward zero as floor", "spec/casts.py", "negative and remainder != 0", "False", SPEC),
-    Fault("no low saturation", "spec/casts.py", "if raw > form.raw_max else form.raw_min", "", SPEC),
+    Fault("half_up below a half", "spec/elementary.py", "HALF_UP: distance >= 0", "HALF_UP: distance > 0", SPEC),
+    Fault("half_even to odd", "spec/elementary.py", "and quotient % 2 == 1)", "and quotient % 2 == 0)", SPEC),
+    Fault("toward zero as floor", "spec/elementary.py", "negative and remainder != 0", "False", SPEC),
+    Fault("no low saturation", "spec/elementary.py", "if raw > form.raw_max else form.raw_min", "", SPEC),
     Fault("doubling unrounded", "spec/casts.py", "value * multiplier + (1 << 30)", "value * multiplier", SPEC),
     Fault("order reversed", "spec/accumulators.py", "in addends:\n", "in list(addends)[::-1]:\n", SPEC),
     Fault("start unlimited", "spec/accumulators.py", "total = limit(start, accumulator)", "total = start", SPEC),
-    Fault("gates swapped", "spec/layers.py", 'gate["forget"] * previous', 'gate["input"] * previous', SPEC),
+    Fault("gates swapped", "spec/layers.py", 'centred["forget"] * previous', 'centred["input"] * previous', LAYERS),
     Fault(
         "zero point ignored",
         "spec/layers.py",
-        "centred_hidden = [raw - datapath.hidden.format.zero_point for raw in hidden]",
-        "centred_hidden = list(hidden)",
-        SPEC,
+        "list(raws) if datapath.folded_zero_point else _less(raws, form.zero_point)",
+        "list(raws)",
+        STAGES,
+    ),
+    Fault("weight zero point ignored", "spec/layers.py", "raw - self.zero_point[row] for", "raw for", STAGES),
+    Fault("fold of the wrong sign", "spec/layers.py", "return -zero_point * sum(", "return zero_point * sum(", STAGES),
+    Fault(
+        "peephole of the output gate on the old cell",
+        "spec/layers.py",
+        '_gate("output", vectors, after,',
+        '_gate("output", vectors, before,',
+        STAGES,
+    ),
+    Fault(
+        "peephole without its zero point",
+        "spec/layers.py",
+        "(weight - peephole.weight.zero_point) * value",
+        "weight * value",
+        STAGES,
+    ),
+    Fault("norm before the peephole", "spec/layers.py", "else choices.peephole.sum\n", "else given\n", STAGES),
+    Fault("coupled swapped", "spec/layers.py", "datapath.coupled - raw for", "raw - datapath.coupled for", STAGES),
+    Fault(
+        "addend skipped",
+        "spec/layers.py",
+        'return values[f"{name}_addend"] - rescale.format.zero_point',
+        "return centred",
+        STAGES,
+    ),
+    Fault(
+        "stale sigmoid of two units before",
+        "spec/layers.py",
+        "outputs = [register, *signals",
+        "outputs = [register, register, *signals",
+        STAGES,
+    ),
+    Fault(
+        "projection's zero point ignored",
+        "spec/layers.py",
+        "return datapath.hidden.format if self.projection is None else",
+        "return datapath.hidden.format if True else",
+        STAGES,
     ),
     Fault("an odd addend of a tree dropped", "spec/accumulators.py", "held[2 * len(sums) :]", "[]", SPEC),
     Fault(
         "lanes shifted", "spec/accumulators.py", "addends[lane :: level.count]", "addends[-lane :: level.count]", SPEC
     ),
-    Fault("last bias dropped", "spec/layers.py", "accumulate([*addends, *last]", "accumulate([*addends]", SPEC),
+    Fault("last bias dropped", "spec/layers.py", "accumulator, start, last)", "accumulator, start)", LAYERS),
     Fault("rest dropped", "spec/activations.py", "values[index]) * rest", "values[index]) * 0", SPEC),
     Fault("index off by one", "spec/activations.py", "min(max(index, 0), last)", "min(max(index + 1, 0), last)", SPEC),
     Fault("rounding off by one", "kernels/rows.py", "(half & masks[0])", "(half & masks[0]) + 1", ENGINES),
@@ -75,24 +116,64 @@ FAULTS = [
     Fault(
         "gates swapped",
         "kernels/lstm.py",
-        "CANDIDATE_GATE, OUTPUT_GATE = 5, 11, 17, 23",
-        "CANDIDATE_GATE, OUTPUT_GATE = 5, 17, 11, 23",
+        "return signals[INPUT_GATE], signals[FORGET_GATE], signals",
+        "return signals[FORGET_GATE], signals[INPUT_GATE], signals",
         ENGINES,
     ),
-    Fault("late bias dropped", "kernels/lstm.py", " + late_bias[gate * units + unit]", "", ENGINES),
+    Fault("late bias dropped", "kernels/lstm.py", " + late_bias[begin + unit]", "", ENGINES),
+    Fault(
+        "rows of a coupled gate",
+        "kernels/lstm.py",
+        "(gate - choices[COUPLED]) * units",
+        "max(gate - 1, 0) * units",
+        ENGINES,
+    ),
+    Fault(
+        "coupled swapped",
+        "kernels/lstm.py",
+        "choices[COUPLED_RAW] - signals[FORGET_GATE, unit]",
+        "signals[FORGET_GATE, unit] - choices[COUPLED_RAW]",
+        ENGINES,
+    ),
+    Fault("addend skipped", "kernels/lstm.py", "right = added_addend", "pass", ENGINES),
+    Fault("peephole on the old cell", "kernels/lstm.py", "seen[:] = work[CELL_SIGNAL]", "pass", ENGINES),
+    Fault(
+        "zero point of the old cell", "kernels/lstm.py", "centre_row(seen, centres[FORGET_PRODUCT, 1])", "pass", ENGINES
+    ),
+    Fault("norm's bias of one gate", "kernels/lstm.py", "norm_bias[gate], centres", "norm_bias[1], centres", ENGINES),
+    Fault("register kept", "kernels/lstm.py", "register[0] = signals[OUTPUT_GATE, unit]", "pass", ENGINES),
+    Fault(
+        "zero point of one addend",
+        "layers/lstm_stages.py",
+        "kept.format.zero_point + added.format.zero_point",
+        "kept.format.zero_point",
+        ENGINES,
+    ),
+    Fault("weights not centred", "layers/parts.py", "if not np.any(self.zero_point):", "if True:", ENGINES),
+    Fault(
+        "fold of the wrong sign", "layers/linear.py", "start + self.matrix.fold(", "start - self.matrix.fold(", ENGINES
+    ),
+    Fault(
+        "fold of the hidden state forgotten",
+        "layers/lstm.py",
+        "self.recurrent_matrix.fold(self._read_hidden.zero_point)",
+        "self.recurrent_matrix.fold(0)",
+        ENGINES,
+    ),
+    Fault("register not reset", "layers/lstm.py", "register[back[:, 0]] = self._packed[0].register", "pass", COURSES),
     Fault("cell kept", "kernels/lstm.py", "cell[sequence, :] = work[CELL_SIGNAL]", "pass", ENGINES),
     Fault(
         "constants of the wrong matrix",
         "kernels/lstm.py",
-        "constants[2 * source, rows], constants[2 * source + 1, rows]",
-        "constants[0, rows], constants[1, rows]",
+        "multipliers = constants[2 * source, ",
+        "multipliers = constants[0, ",
         ENGINES,
     ),
     Fault(
         "constants of the wrong row",
         "kernels/lstm.py",
-        "constants[2 * source, rows], constants[2 * source + 1, rows]",
-        "constants[2 * source, rows][::-1].copy(), constants[2 * source + 1, rows]",
+        "shifts = constants[2 * source + 1, begin : begin + units]",
+        "shifts = constants[2 * source + 1, begin : begin + units][::-1]",
         ENGINES,
     ),
     Fault(
@@ -123,11 +204,13 @@ FAULTS = [
         "float32 beyond its mantissa", "execution.py", "_EXACT_FLOAT32 = 1 << 24", "_EXACT_FLOAT32 = 1 << 50", ENGINES
     ),
     Fault("zero point ignored", "layers/linear.py", "raws - zero_point if zero_point else raws", "raws", ENGINES),
+    Fault("zero point ignored", "layers/lstm.py", "(raws if folded else raws - form.zero_point)", "raws", ENGINES),
     Fault(
-        "zero point ignored", "layers/lstm.py", "state.hidden - zero if zero else state.hidden", "state.hidden", ENGINES
-    ),
-    Fault(
-        "stale hidden state", "layers/lstm.py", "return State(after, cell)", "return State(state.hidden, cell)", COURSES
+        "stale hidden state",
+        "layers/lstm.py",
+        'return State(self._project(after, step, collected, "kernels"), cell)',
+        "return State(state.hidden, cell)",
+        COURSES,
     ),
     Fault("cell not reset", "layers/lstm.py", "np.where(back, initial.cell, now.cell)", "now.cell", COURSES),
     Fault(

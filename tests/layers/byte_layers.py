@@ -41,8 +41,7 @@ def bits(width: int) -> Format:
     return Format.integer(width)
 
 
-def gated(position: int, **changes: Any) -> tuple[GateDatapath, ...]:
+def gated(position: int, **changes: Any) -> tuple[GateDatapath, GateDatapath, GateDatapath, GateDatapath]:
     """The gates, one of them changed."""
-    gates = [GATE] * 4
-    gates[position] = replace(GATE, **changes)
-    return tuple(gates)
+    first, second, third, last = (replace(GATE, **changes) if place == position else GATE for place in range(4))
+    return first, second, third, last

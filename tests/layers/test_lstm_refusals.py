@@ -37,13 +37,19 @@ def zero_at(zero_point: int, width: int = 8) -> Format:
 
 
 def build(
-    units: int = 1, outputs: int | None = None, *, rows: int | None = None, tensors: Any = None, **changes: Any
+    units: int = 1,
+    outputs: int | None = None,
+    *,
+    rows: int | None = None,
+    recurrent_rows: int | None = None,
+    tensors: Any = None,
+    **changes: Any,
 ) -> Lstm:
     """An LSTM of ones with one input; ``tensors`` holds what else ``from_raws`` takes."""
     path = replace(LSTM, **changes)
     rows = len(path.present) * units if rows is None else rows
     width = units if outputs is None else outputs
-    first, second = np.ones((rows, 1), int), np.ones((rows, width), int)
+    first, second = np.ones((rows, 1), int), np.ones((recurrent_rows or rows, width), int)
     return Lstm.from_raws("lstm", first, second, None, path, **(tensors or {}))
 
 
@@ -92,6 +98,7 @@ def refused(make: Callable[[], Any]) -> str:
             lambda: replace(LSTM, gates=gated(3, peephole=PEEPHOLE), hazard=Hazard.STALE_SIGMOID),
             "hazard must be none where gates are coupled or the output gate has a peephole",
         ),
+        (lambda: replace(NORM, weight=bits(17)), "weight of a normalization must have at most 16 bits, not 17"),
         (lambda: replace(NORM, least_variance=0), "least_variance must be in 1..2147483647, not 0"),
         (lambda: replace(NORM, least_variance=1 << 31), "least_variance must be in 1..2147483647, not 2147483648"),
     ],
@@ -110,7 +117,10 @@ SHIFTS = {"input_constants": {"product_shift": 0}, "recurrent_constants": {"prod
         ({"rows": 5}, "lstm.input.weight must have 4 rows (4 x units), not 5"),
         ({"rows": 4} | COUPLED, "lstm.input.weight must have 3 rows (3 x units), not 4"),
         ({"rows": 0}, "lstm.input.weight must have 0 rows (4 x units), not 0"),
+        ({"recurrent_rows": 3}, "lstm.recurrent.weight must have 4 rows (4 x units), not 3"),
         ({"outputs": 2}, "lstm.recurrent.weight must have 1 columns, not 2"),
+        ({"bias": zero_at(3)}, "zero point of lstm.bias must be 0, not 3"),
+        ({"bias_cast": Narrowing(zero_at(4))}, "zero point of lstm.bias must be 0, not 4"),
         ({"initial_hidden": 128}, "initial hidden of lstm must be a raw of int8, not 128"),
         ({"initial_cell": -129}, "initial cell of lstm must be a raw of int8, not -129"),
         (
@@ -192,15 +202,11 @@ NORMED = {"bias_stage": BiasStage.NORMALIZATION, "tensors": {"norm": {"output": 
         ),
         (
             NORMED | {"gates": gated(3, norm=NORM, preactivation=Narrowing(bits(17)))},
-            "lstm: output gate: what its norm reads must fit 16 bits, not 17",
+            "lstm: output gate: input of the normalization must fit 16 bits, not int17",
         ),
         (
             NORMED | {"gates": gated(3, norm=NORM, preactivation=Narrowing(zero_at(1, 16)))},
-            "lstm: output gate: what its norm reads must fit 16 bits, not 17",
-        ),
-        (
-            NORMED | {"gates": gated(3, norm=replace(NORM, weight=bits(17)))},
-            "lstm: output gate: weight of its norm must fit 16 bits, not 17",
+            f"lstm: output gate: input of the normalization must fit 16 bits, not {zero_at(1, 16).name}",
         ),
         (
             {"cell_input": Narrowing(zero_at(1, 64))},

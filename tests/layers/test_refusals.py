@@ -20,7 +20,7 @@ from fixedsim.profiles.datapath import (
     Narrowing,
     PiecewiseLinear,
 )
-from tests.layers.byte_layers import GATE, LINEAR, LSTM, BYTE, CAST, bits, gated
+from tests.layers.byte_layers import BYTE, GATE, LINEAR, LSTM, bits, gated
 
 
 def run_linear(weight_raw: int = 1, bias: int = 0, bias_shift: int = 0, value: int = 1, **changes: Any) -> Any:
@@ -105,7 +105,7 @@ WIDE = Narrowing(bits(40))
     [
         (
             {"gates": gated(0, input_sum=Narrowing(bits(64)))},
-            "lstm: sum of the pre-activation must fit 64 bits, not 65",
+            "lstm: input gate: sum of the pre-activation must fit 64 bits, not 65",
         ),
         ({"gates": gated(1, output=WIDE), "cell": WIDE}, "lstm: forget gate times cell must fit 64 bits, not 80"),
         (

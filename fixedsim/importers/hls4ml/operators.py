@@ -106,12 +106,12 @@ class _Step:
     def dense(self) -> HlsLayer:
         """A dense layer, of one vector or of every step."""
         steps = self.call.function != "dense"
+        self._check_base("nnet::conv1d_config" if steps else "nnet::dense_config")
         sizes = self._pointwise_sizes() if steps else self._sizes("n_in", "n_out")
         product = self._struct(self.config.types.get("mult_config", "")) if steps else self.config
         self._check_product(product)
         inputs, outputs = sizes["n_in"], sizes["n_out"]
         shapes = [(sizes["n_sequence"], size) if steps else (size,) for size in (inputs, outputs)]
-        self._check_base("nnet::conv1d_config" if steps else "nnet::dense_config")
         self._check_shapes(shapes[0], shapes[1])
         types = {use: product.type(f"{use}_t") for use in ("accum", "weight", "bias")}
         weights = {

@@ -214,7 +214,7 @@ class _SequenceLstm:
             output=tensor_format(self.source.graph.tensors[self.operator.outputs[0]], f"output of {self.name}"),
             cell_state=self.cell,
             coupled=self.coupled,
-            peephole=self._vectors(_PEEPHOLES, "peephole"),
+            peephole=self._peepholes(),
             norm=self._vectors({gate: _NORMS + place for place, gate in enumerate(GATES)}, "norm"),
             projection=self._projection(written) if projected else None,
         )
@@ -230,6 +230,9 @@ class _SequenceLstm:
         for what, present in parts.items():
             if present:
                 raise FileError(f"{self.name} must not have {what}: {self.source.profile.name} refuses such models")
+        clip, raw = self._option("cellClip"), float(self.cell.scale)
+        if 0 < clip < raw:
+            raise FileError(f"cellClip of {self.name} must be 0 or at least {raw}, one raw of the cell, not {clip}")
 
     def _hidden_format(self, projected: bool) -> Format:
         """The quantization of output gate * tanh(cell), which some executors take from the hidden state."""
@@ -273,6 +276,27 @@ class _SequenceLstm:
                 found[gate] = RawVector(constant(tensor, (self.units,), label), tensor_format(tensor, label))
         return found
 
+    def _peepholes(self) -> dict[str, RawVector]:
+        """The peepholes as LiteRT reads them: it takes the width of the output for the number of units.
+
+        Units past a narrower output have no peephole. With steps first and several sequences, weights would meet
+        cells of other units and sequences.
+        """
+        found = self._vectors(_PEEPHOLES, "peephole")
+        if not found or self.outputs == self.units:
+            return found
+        batch = self.given.shape[1] if self._time_major() else 1
+        if self.outputs > self.units or batch > 1:
+            raise FileError(
+                f"outputs of {self.name} must be as many as its {self.units} units where it has peepholes, not "
+                f"{self.outputs}; batch first, they may be fewer"
+            )
+        reached = np.arange(self.units) < self.outputs
+        return {gate: replace(vector, raws=np.where(reached, vector.raws, 0)) for gate, vector in found.items()}
+
+    def _time_major(self) -> bool:
+        return bool(self.operator.options.get("timeMajor"))
+
     def _projection(self, hidden: Format) -> LinearTensors:
         tensor = self._needed(_PROJECTION, "projection")
         matrix = _matrix(tensor, f"projection of {self.name}")
@@ -280,9 +304,9 @@ class _SequenceLstm:
             shape = (self.outputs, self.units)
             raise FileError(f"projection of {self.name} must have shape {shape}, not {tensor.shape}")
         output, clip = self.hidden_state, self._option("projClip")
-        if clip > 0:
-            scale = tensor_format(self.source.graph.tensors[self.operator.outputs[0]], f"output of {self.name}").scale
-            reach = _clipped(clip, float(scale), -(1 << 7), (1 << 7) - 1)
+        scale = tensor_format(self.source.graph.tensors[self.operator.outputs[0]], f"output of {self.name}").scale
+        reach = _clipped(clip, float(scale), 1 << 7)
+        if reach:
             output = replace(output, raw_min=max(-reach, output.raw_min), raw_max=min(reach, output.raw_max))
         bias = _bias(self.source.operand(self.operator, _PROJECTION_BIAS), self.outputs, hidden, self.name)
         return LinearTensors(matrix, bias, hidden, output)
@@ -301,8 +325,8 @@ class _SequenceLstm:
         if added is not None and not isinstance(added, int):
             products = self.cell, Format.integer(added.format.bits).with_scale(self.cell.scale)
         clip, cell = self._option("cellClip"), self.cell
-        if clip > 0:
-            reach = _clipped(clip, float(self.cell.scale), -(1 << 15), (1 << 15) - 1)
+        reach = _clipped(clip, float(self.cell.scale), 1 << 15)
+        if reach:
             cell = replace(cell, raw_min=-reach, raw_max=reach)
         found = {"forget_product": products[0], "input_product": products[1], "cell": cell}
         formats = {f"{self.name}.{stage}": form for stage, form in found.items()}
@@ -324,10 +348,10 @@ class _SequenceLstm:
         return formats
 
 
-def _clipped(clip: float, scale: float, lowest: int, highest: int) -> int:
-    """``clip / scale`` in IEEE binary32, brought into range and cut toward zero."""
+def _clipped(clip: float, scale: float, limit: int) -> int:
+    """``clip / scale`` in IEEE binary32, below ``limit`` and cut toward zero: at 0, nothing is clipped."""
     ratio = float(np.float32(clip) / np.float32(scale))
-    return max(1, int(min(max(ratio, lowest), highest)))
+    return int(min(max(ratio, 0.0), limit - 1))
 
 
 LAYERS: dict[str, Callable[[str, Operator, Source], Linear | Lstm]] = {
