@@ -6,21 +6,20 @@ from fractions import Fraction
 import numpy as np
 
 from fixedsim.assembly.assembler import Assembler
+from fixedsim.assembly.clamps import CLAMPS, clamp, clamp_range
 from fixedsim.assembly.functions import function_choices
 from fixedsim.assembly.requantization import requantizing
 from fixedsim.assembly.sums import accumulator, sums
-from fixedsim.assembly.tensors import LinearTensors, Overrides
+from fixedsim.assembly.tensors import LinearTensors, Overrides, RawMatrix
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ModelError
-from fixedsim.formats import Format, bits_for
+from fixedsim.formats import Format
 from fixedsim.layers.linear import Linear
 from fixedsim.profiles.choices import LinearStages, RequantizeChoices, RuleChoices
-from fixedsim.profiles.datapath import Activation, BiasStage, LinearDatapath, Narrowing, PiecewiseLinear
+from fixedsim.profiles.datapath import Activation, BiasStage, LinearDatapath, Narrowing
 from fixedsim.profiles.profile import Profile
-from fixedsim.spec.casts import round_divide
-from fixedsim.tables import clipped_relu, identity, relu
+from fixedsim.tables import identity
 
-_CLAMPS = ("identity", "relu", "clipped_relu")
 _LONG_BIAS = 32  # bits; wider ones take the rule of 64-bit accumulators
 _Stages = tuple[Narrowing, Narrowing, Activation, Narrowing]
 
@@ -73,21 +72,28 @@ def assemble_linear(
 
 
 def requantization_rule(profile: Profile, tensors: LinearTensors) -> RequantizeChoices:
-    """The rule for the widths of a layer's inputs and biases."""
+    """The rule for the widths of a layer's inputs and biases, and for weights with a zero point."""
     choices = profile.linear
+    shifted = _has_zero_point(tensors.matrix)
     if tensors.input.bits <= 8:
-        return choices.requantize or profile.requantize
-    long = tensors.bias.format.bits > _LONG_BIAS
-    wide = choices.requantize_16 if long else choices.requantize_16_bias_32
-    return wide or choices.requantize or profile.requantize
+        own = choices.requantize_zero_point if shifted else None
+        return own or choices.requantize or profile.requantize
+    if tensors.bias.format.bits > _LONG_BIAS:
+        return choices.requantize_16 or choices.requantize or profile.requantize
+    own = choices.requantize_16_zero_point if shifted else None
+    return own or choices.requantize_16_bias_32 or choices.requantize or profile.requantize
+
+
+def _has_zero_point(matrix: RawMatrix) -> bool:
+    return bool(matrix.format.zero_point) if matrix.zero_point is None else bool(np.any(matrix.zero_point))
 
 
 def linear_sum_format(activation: str, output: Format | None, scale: Fraction, profile: Profile) -> Format:
     """The format of a layer's requantized sums, where a late bias enters; ``scale`` is that of its outputs."""
     choices = profile.linear
-    if activation in _CLAMPS and choices.stages is LinearStages.DIRECT and output is not None:
+    if activation in CLAMPS and choices.stages is LinearStages.DIRECT and output is not None:
         return output
-    if activation in _CLAMPS and choices.stages is not LinearStages.PREACTIVATION:
+    if activation in CLAMPS and choices.stages is not LinearStages.PREACTIVATION:
         return Format.integer(profile.accumulator.bits).with_scale(scale)
     return choices.preactivation.format
 
@@ -95,7 +101,7 @@ def linear_sum_format(activation: str, output: Format | None, scale: Fraction, p
 def _stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
     """The narrowing of the sum, the pre-activation, the activation and the output."""
     choices = assembler.profile.linear
-    if tensors.activation not in _CLAMPS:
+    if tensors.activation not in CLAMPS:
         return _function_stages(name, tensors, assembler, rule)
     match choices.stages:
         case LinearStages.DIRECT if tensors.output is not None:
@@ -104,7 +110,7 @@ def _stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: Requa
             total = _preactivation(name, assembler, rule)
             output = tensors.output or total.format
             narrowed = _output(name, total.format.scale, output, assembler)
-            return total, Narrowing(total.format), _clamp(tensors, total.format), narrowed
+            return total, Narrowing(total.format), clamp(tensors, total.format), narrowed
         case _:
             return _wide_stages(tensors, assembler.profile, rule)
 
@@ -118,7 +124,7 @@ def _wide_stages(tensors: LinearTensors, profile: Profile, rule: RequantizeChoic
     form = Format.integer(profile.accumulator.bits).with_scale(scale)
     total = requantizing(form, choices.rounding, choices.overflow, rule.form)
     narrowed = Narrowing(tensors.output or form, overflow=profile.activation.overflow)
-    return total, Narrowing(form, overflow=choices.overflow), _clamp(tensors, form), narrowed
+    return total, Narrowing(form, overflow=choices.overflow), clamp(tensors, form), narrowed
 
 
 def _direct_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
@@ -127,25 +133,16 @@ def _direct_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule
     output = tensors.output
     assert output is not None
     saturates = choices.primitive is None and choices.overflow is Overflow.SATURATE
-    form = _clamped(output, tensors) if saturates else output
     rounding = rule.rounding if isinstance(rule, RuleChoices) else choices.rounding
+    own = rounding if isinstance(rule, RuleChoices) else Rounding.HALF_AWAY
+    low, high = clamp_range(tensors, output, own) if saturates else (output.raw_min, output.raw_max)
+    form = replace(output, raw_min=low, raw_max=high) if low < high else output
     plain = requantizing(form, rounding, choices.overflow, rule.form)
     total = replace(plain, primitive=choices.primitive or plain.primitive)
-    activation = identity(form, form) if saturates else _clamp(tensors, form)
+    activation = identity(form, form) if saturates else clamp(tensors, form)
+    if low == high:
+        activation = replace(activation, lower=low, upper=high)
     return total, Narrowing(form), activation, Narrowing(output)
-
-
-def _clamped(output: Format, tensors: LinearTensors) -> Format:
-    """The output's format, its range cut to that of a ReLU."""
-    if tensors.activation == "identity":
-        return output
-    low, high = max(output.raw_min, output.zero_point), output.raw_max
-    if tensors.clip is not None:
-        ratio = Fraction(float(np.float32(float(tensors.clip)) / np.float32(float(output.scale))))
-        top = round_divide(ratio.numerator, ratio.denominator, Rounding.HALF_AWAY) + output.zero_point
-        high = max(min(high, top), low + 1)
-    bits = bits_for(low, high)
-    return replace(output, bits=max(bits, output.bits) if low < 0 else output.bits, raw_min=low, raw_max=high)
 
 
 def _function_stages(name: str, tensors: LinearTensors, assembler: Assembler, rule: RequantizeChoices) -> _Stages:
@@ -174,10 +171,3 @@ def _preactivation(name: str, assembler: Assembler, rule: RequantizeChoices) -> 
     plain = requantizing(form, choices.rounding, choices.overflow, rule.form)
     primitive = choices.primitive or plain.primitive
     return replace(plain, primitive=primitive, saturated_bits=choices.saturated_bits, guard_bits=choices.guard_bits)
-
-
-def _clamp(tensors: LinearTensors, form: Format) -> PiecewiseLinear:
-    """The function of a layer whose sums are already on the scale of its output."""
-    if tensors.activation == "identity":
-        return identity(form, form)
-    return relu(form, form) if tensors.clip is None else clipped_relu(form, form, tensors.clip)

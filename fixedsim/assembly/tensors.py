@@ -57,6 +57,7 @@ class LinearTensors:
     output: Format | None
     activation: str = "identity"  # or relu, clipped_relu, sigmoid, tanh, hard_sigmoid, hard_tanh
     clip: Fraction | None = None
+    lowest: Fraction = Fraction(0)  # the lower end of a ReLU
     sum_scale: Fraction | None = None
 
 

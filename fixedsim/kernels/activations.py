@@ -72,7 +72,7 @@ def threshold_row(values: Vector, packed: Vector, out: Vector) -> None:
         raw = values[position]
         if low and raw <= low_input:
             out[position] = lower
-        if high and raw >= high_input:
+        elif high and raw >= high_input:
             out[position] = upper
 
 

@@ -3,23 +3,25 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedsim.arrays import require_raws
 from fixedsim.errors import InputError, ModelError
-from fixedsim.execution import PreparedNarrowing, Products, Range, format_range
+from fixedsim.execution import PreparedNarrowing, Products, format_range
 from fixedsim.formats import Format
 from fixedsim.kernels.lstm import NARROWINGS, SIGNALS, lstm_elementwise
 from fixedsim.layers.linear import Linear
+from fixedsim.layers.lstm_accumulators import LstmAccumulators
 from fixedsim.layers.lstm_stages import (
     PackedStages,
     kernel_signals,
     narrowings,
     packed_stages,
     require_words,
+    resting_register,
     signal_format,
 )
 from fixedsim.layers.parts import Bias, Matrix
@@ -227,81 +229,29 @@ class Lstm:
             scale = matrix.scale[position * self.units : (position + 1) * self.units]
         return Signal(f"{self.name}.{name}", self.units, signal_format(name, self.datapath), scale)
 
-    @property
-    def _concatenated(self) -> bool:
-        """Whether one matrix over inputs and hidden state is needed: partial sums do not stop between the two."""
-        return self.datapath.joint and bool(self.datapath.accumulator.partial)
-
-    @property
-    def _read_hidden(self) -> Format:
-        """The format of the hidden state as the products read it."""
+    @cached_property
+    def accumulators(self) -> LstmAccumulators:
+        """The sums of products, with the bounds and the kernels that they allow."""
         rescale = self.datapath.hidden_rescale
-        return self.state_format if rescale is None else rescale.format
-
-    @cached_property
-    def _starts(self) -> tuple[Any, Any]:
-        """What the input and the recurrent accumulators start with, Python integers ``(rows,)``."""
-        path = self.datapath
-        first = self.bias.at(path.bias_stage, BiasStage.FIRST)
-        zeros = np.zeros(self.input_matrix.rows, dtype=object)
-        if not path.folded_zero_point:
-            return first, zeros
-        folds = (
-            self.input_matrix.fold(path.read_input.zero_point),
-            self.recurrent_matrix.fold(self._read_hidden.zero_point),
+        read_hidden = self.state_format if rescale is None else rescale.format
+        return LstmAccumulators(
+            self.name, self.input_matrix, self.recurrent_matrix, self.bias, self.datapath, read_hidden
         )
-        return (first + folds[0] + folds[1], zeros) if path.joint else (first + folds[0], folds[1])
 
-    def _reach(self, form: Format) -> Range:
-        return format_range(form, centred=not self.datapath.folded_zero_point)
-
-    def _last(self, *, here: bool) -> Integers | None:
-        """The bias where it is added after the products of this accumulator."""
-        return self.bias.value.astype(np.int64) if here and self.datapath.bias_stage is BiasStage.LAST else None
-
-    @cached_property
+    @property
     def input_products(self) -> Products:
         """The bound of the input accumulators and the kernel that it allows."""
-        path, start = self.datapath, self._starts[0]
-        return Products(
-            self.input_matrix.centred,
-            self.input_matrix.product_shift,
-            path.accumulator,
-            inputs=self._reach(path.read_input),
-            start=Range(start, start),
-            last=self._last(here=not path.joint),
-        )
+        return self.accumulators.input_products
 
-    @cached_property
+    @property
     def recurrent_products(self) -> Products:
         """The bound of the recurrent (or joint) accumulators and the kernel that it allows."""
-        path = self.datapath
-        if self._concatenated:
-            return self._joint_products()
-        return Products(
-            self.recurrent_matrix.centred,
-            self.recurrent_matrix.product_shift,
-            path.accumulator,
-            inputs=self._reach(self._read_hidden),
-            start=self.input_products.total if path.joint else Range(self._starts[1], self._starts[1]),
-            continues=self.input_products if path.joint else None,
-            last=self._last(here=path.joint),
-        )
+        return self.accumulators.recurrent_products
 
-    def _joint_products(self) -> Products:
-        """The accumulators over inputs and hidden state in one."""
-        shifts = self.input_matrix.product_shift, self.recurrent_matrix.product_shift
-        if np.any(shifts[0] != shifts[1]):
-            raise ModelError(f"product shifts of {self.name} must be the same for inputs and hidden state in one sum")
-        start = self._starts[0]
-        return Products(
-            np.concatenate([self.input_matrix.centred, self.recurrent_matrix.centred], axis=1),
-            shifts[0],
-            self.datapath.accumulator,
-            inputs=self._reach(self.datapath.read_input).union(self._reach(self._read_hidden)),
-            start=Range(start, start),
-            last=self._last(here=True),
-        )
+    @cached_property
+    def _resting_register(self) -> int:
+        """What a stale sigmoid register holds before the first step."""
+        return resting_register(self.datapath)
 
     @cached_property
     def _packed(self) -> tuple[PackedStages, tuple[Integers, Integers, Integers, Integers]]:
@@ -375,7 +325,7 @@ class Lstm:
         initial = self.initial_state(batch)
         wanted = [signal.name for signal in self.signals() if recorder.wants(signal.name)]
         collected = _Steps(self._trace_arrays(wanted, steps, batch), projection=Recorder(frozenset(wanted)))
-        register = np.full((batch, 1), self._packed[0].register, dtype=np.int64)
+        register = np.full((batch, 1), self._resting_register, dtype=np.int64)
         begin = self._kernel_step if engine == "kernels" else self._scalar_step
         advance = begin(raws, register, collected)
         output = np.full((steps, batch, self.outputs), self.output_format.zero_point, dtype=np.int64)
@@ -383,7 +333,7 @@ class Lstm:
             if reset is not None and reset[step].any():
                 back = (reset[step] if lengths is None else reset[step] & (lengths > step))[:, None]
                 now = State(np.where(back, initial.hidden, now.hidden), np.where(back, initial.cell, now.cell))
-                register[back[:, 0]] = self._packed[0].register
+                register[back[:, 0]] = self._resting_register
             after = advance(step, now)
             if lengths is not None and (lengths <= step).any():
                 going = (lengths > step)[:, None]
@@ -424,18 +374,15 @@ class Lstm:
         input_trace = f"{self.name}.rescaled_input"
         if input_trace in collected.traced:
             collected.traced[input_trace][:] = rescaled.reshape(raws.shape)
-        starts = [np.asarray(start, dtype=np.int64) for start in self._starts]
-        totals = read.reshape(steps, batch, width)
-        if not self._concatenated:
-            totals = self.input_products.run(read, starts[0], collected.accumulator, finish=not path.joint)
-            totals = np.ascontiguousarray(totals).reshape(steps, batch, self.input_matrix.rows)
+        begun = self.accumulators.begin(read, collected.accumulator)
+        totals = begun.reshape(steps, batch, begun.shape[1])
         placed = self._placed(collected)
         signals = np.zeros((len(SIGNALS) if placed else 0, batch, self.units), dtype=np.int64)
 
         def advance(step: int, state: State) -> State:
             hidden, rescaled = self._rescaled("hidden", state.hidden, self.state_format, collected)
             self._trace(collected, step, "rescaled_hidden", rescaled)
-            sums = self._sums(totals[step], hidden, starts, collected)
+            sums = self.accumulators.finish(totals[step], hidden, collected.accumulator)
             cell, after = state.cell.copy(), np.empty_like(state.cell)
             lstm_elementwise(
                 *sums,
@@ -466,19 +413,6 @@ class Lstm:
         trace = collected.traced.get(f"{self.name}.{name}")
         if trace is not None:
             trace[step] = raws
-
-    def _sums(
-        self, totals: Integers, hidden: Integers, starts: list[Integers], collected: _Steps
-    ) -> tuple[Integers, Integers]:
-        """The input and the recurrent accumulators ``(batch, rows)``; joint, both are the one there is."""
-        batch = len(hidden)
-        if self._concatenated:
-            vector = np.concatenate([totals, hidden], axis=1)
-            joint = self.recurrent_products.run(vector, starts[0], collected.accumulator)
-            return joint, joint
-        begin = totals if self.datapath.joint else np.broadcast_to(starts[1], (batch, self.input_matrix.rows))
-        recurrent = self.recurrent_products.run(hidden, begin, collected.accumulator)
-        return (recurrent, recurrent) if self.datapath.joint else (totals, recurrent)
 
     def _project(self, hidden: Integers, step: int, collected: _Steps, engine: str) -> Integers:
         """The hidden state ``(batch, outputs)`` from the hidden output ``(batch, units)``."""

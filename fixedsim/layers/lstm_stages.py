@@ -20,6 +20,8 @@ from fixedsim.execution import (
 from fixedsim.formats import Format
 from fixedsim.kernels import lstm as layout
 from fixedsim.profiles.datapath import GATES, Activation, GateDatapath, Hazard, LstmDatapath, Narrowing
+from fixedsim.spec.activations import activate
+from fixedsim.spec.casts import narrow
 
 Integers = NDArray[np.int64]
 _NOTHING = Narrowing(Format.integer(64))  # stands in the kernel's arrays for a stage that the datapath lacks
@@ -96,7 +98,6 @@ class PackedStages:
     centres: Integers
     activations: Integers
     values: Integers
-    register: int  # a stale sigmoid register before the first step
 
 
 def packed_stages(path: LstmDatapath) -> PackedStages:
@@ -105,7 +106,7 @@ def packed_stages(path: LstmDatapath) -> PackedStages:
     packed = [pack_narrowing(stages.get(name, _NOTHING)) for name in layout.NARROWINGS]
     gates = [choices or path.gates[1] for choices in path.gates]  # a coupled input gate is not read
     activations, values = pack_activations([*(gate.activation for gate in gates), path.cell_activation])
-    return PackedStages(_choices(path), np.stack(packed), _centres(path), activations, values, _register(path))
+    return PackedStages(_choices(path), np.stack(packed), _centres(path), activations, values)
 
 
 def _choices(path: LstmDatapath) -> Integers:
@@ -121,10 +122,8 @@ def _choices(path: LstmDatapath) -> Integers:
     return choices
 
 
-def _register(path: LstmDatapath) -> int:
-    from fixedsim.spec.activations import activate
-    from fixedsim.spec.casts import narrow
-
+def resting_register(path: LstmDatapath) -> int:
+    """What a stale sigmoid register holds before the first step: the sigmoid of zero."""
     output = path.gates[3]
     return narrow(activate(0, output.activation) - output.activation.format.zero_point, output.output)
 

@@ -326,11 +326,20 @@ class LinearChoices(Choices):
     bias_stage: BiasStage | None = Field(default=None, description="where the bias enters; as [bias] says if left out")
     ignored_weight_zero_point: bool = Field(default=False, description="zero points of weights are taken for 0")
     requantize: RuleChoices | None = Field(default=None, description="the rule of inputs of up to 8 bits")
+    requantize_zero_point: RuleChoices | None = Field(
+        default=None, description="the rule of inputs of up to 8 bits where weights have a zero point"
+    )
     requantize_16: RuleChoices | None = Field(
         default=None, description="the rule of wider inputs with biases over 32 bits"
     )
     requantize_16_bias_32: RuleChoices | None = Field(
         default=None, description="the rule of wider inputs, biases to 32 bits"
+    )
+    requantize_16_zero_point: RuleChoices | None = Field(
+        default=None, description="the same where weights have a zero point"
+    )
+    absent_bias_bits: int = Field(
+        default=64, ge=32, le=64, description="wider inputs without a bias: the width of bias whose rule holds"
     )
 
     @model_validator(mode="after")

@@ -155,12 +155,12 @@ FAULTS = [
     ),
     Fault(
         "fold of the hidden state forgotten",
-        "layers/lstm.py",
-        "self.recurrent_matrix.fold(self._read_hidden.zero_point)",
+        "layers/lstm_accumulators.py",
+        "self.recurrent_matrix.fold(self.read_hidden.zero_point)",
         "self.recurrent_matrix.fold(0)",
         ENGINES,
     ),
-    Fault("register not reset", "layers/lstm.py", "register[back[:, 0]] = self._packed[0].register", "pass", COURSES),
+    Fault("register not reset", "layers/lstm.py", "register[back[:, 0]] = self._resting_register", "pass", COURSES),
     Fault("cell kept", "kernels/lstm.py", "cell[sequence, :] = work[CELL_SIGNAL]", "pass", ENGINES),
     Fault(
         "constants of the wrong matrix",

@@ -1,4 +1,4 @@
-"""Small hls4ml projects of random content: text of the grammar that hls4ml 1.3.0 writes for Vitis, io_parallel, Latency.
+"""Small hls4ml projects of random content: text as hls4ml 1.3.0 writes it for Vitis, io_parallel, Latency.
 
 :class:`Folder` collects layers and writes what it is told, whether or not it makes sense; the text of a file can be
 changed before it is written.
@@ -127,7 +127,7 @@ class Folder:
         shapes = {"w": (inputs, outputs), "b": (outputs,)}
         arrays = self._add_weights(name, {"w": "weight", "b": "bias"}, shapes)
         function = "pointwise_conv_1d_cl" if steps else "dense"
-        self._call(f"{function}", f"config{index}", arrays, name, (*steps, outputs), result)
+        self._call(function, f"config{index}", arrays, name, (*steps, outputs), result)
 
     def activation(self, kind: str, name: str, result: str = DEFAULT, size: int = 1024, **types: str) -> None:
         """Add an activation layer."""
@@ -180,10 +180,10 @@ class Folder:
         return names
 
     def _call(
-        self, function: str, config: str, arrays: list[str], name: str, shape: tuple[int, ...], type_: str
+        self, function: str, config: str, arrays: list[str], name: str, shape: tuple[int, ...], result: str
     ) -> None:
         output, kind = f"layer{self._index}_out", f"layer{self._index}_t"
-        self.types[kind] = type_
+        self.types[kind] = result
         arguments = ", ".join([self._last, output, *arrays])
         self.calls.append(f"nnet::{function}<{self._type}, {kind}, {config}>({arguments}); // {name}")
         self.arrays.append(f"{kind} {output}[{_size(shape)}]")

@@ -92,6 +92,8 @@ class Dense:
     bias: str = "INT32"  # or INT64, or empty for none
     weight_zero_point: int = 0
     tie_shift: int | None = None  # scales with this power of two between sum and output, so that many sums are ties
+    weight_type: str = "INT8"  # or INT4
+    bias_option: str = ""  # the type of biases that the operator states, of 16-bit inputs; that of its bias if empty
 
 
 def add_dense(file: FileBuilder, rng: Generator, x: int, plan: Dense) -> int:
@@ -99,23 +101,24 @@ def add_dense(file: FileBuilder, rng: Generator, x: int, plan: Dense) -> int:
     given = file.tensors[x]
     inputs, rows = given.shape[-1], plan.outputs if plan.by_row else 1
     scales = np.array([power(rng, -9, -6) for _ in range(rows)])
-    spread = 1 if given.type == "INT8" else 256
-    y_scale = given.scale[0] * spread * float(np.max(scales)) * inputs**0.5 * power(rng, 3.0, 8.5) / spread
+    y_scale = given.scale[0] * float(np.max(scales)) * inputs**0.5 * power(rng, 3.0, 8.5)
     if plan.tie_shift is not None:
         scales = 2.0 ** -rng.integers(6, 10, rows)
         given.scale = [2.0 ** -int(rng.integers(4, 8))]
         y_scale = given.scale[0] * float(scales[0]) * 2.0**plan.tie_shift
     zero = plan.weight_zero_point
-    codes = rng.integers(-128 if zero else -127, 128, (plan.outputs, inputs))
-    w = file.constant("w", codes, "INT8", scale=scales.tolist(), zero_point=[zero] * rows)
+    top = 7 if plan.weight_type == "INT4" else 127
+    codes = rng.integers(-top - bool(zero), top + 1, (plan.outputs, inputs))
+    w = file.constant("w", codes, plan.weight_type, scale=scales.tolist(), zero_point=[zero] * rows)
     b = _dense_bias(file, rng, plan, given.scale[0] * scales, y_scale) if plan.bias else -1
     y_zero = zero_point(rng) if given.type == "INT8" else 0
     y = file.tensor(
         "y", (int(np.prod(given.shape[:-1])), plan.outputs), given.type, scale=[y_scale], zero_point=[y_zero]
     )
     options: dict[str, Any] = {"fusedActivationFunction": plan.activation}
-    if given.type == "INT16" and plan.bias:
-        options["quantizedBiasType"] = getattr(tflite.TensorType, plan.bias)
+    stated = plan.bias_option or plan.bias
+    if given.type == "INT16" and stated:
+        options["quantizedBiasType"] = getattr(tflite.TensorType, stated)
     file.operator("FULLY_CONNECTED", (x, w, b), (y,), options=options, version=4)
     return y
 
@@ -134,6 +137,29 @@ def dense_case(rng: Generator, batch: int, inputs: int, plan: Dense, type_name: 
     file = FileBuilder()
     file.outputs = (add_dense(file, rng, add_random_input(file, rng, (batch, inputs), type_name), plan),)
     return Case(file)
+
+
+def dense_stack_case(rng: Generator, batch: int, inputs: int, plans: tuple[Dense, ...]) -> Case:
+    """A file with one FULLY_CONNECTED after the other."""
+    file = FileBuilder()
+    value = add_random_input(file, rng, (batch, inputs))
+    for plan in plans:
+        value = add_dense(file, rng, value, plan)
+    file.outputs = (value,)
+    return Case(file)
+
+
+def clamped_case(rng: Generator, activation: str, bound: int) -> Case:
+    """A FULLY_CONNECTED whose activation ends in the middle between two raws, or one float beside it."""
+    case = dense_case(rng, 2, 4, Dense(8, activation=activation, by_row=bool(rng.integers(2))))
+    x, w, b, y = case.file.tensors
+    scale = np.float32(bound / (int(rng.integers(0, 100)) + 0.5))
+    y.scale = [float(np.nextafter(scale, np.float32(side))) if (side := rng.choice([0, 9, -1])) >= 0 else float(scale)]
+    ratio = y.scale[0] / (x.scale[0] * max(w.scale))
+    w.scale = [float(one * ratio * 2.0 ** -rng.integers(3, 7)) for one in w.scale]
+    b.scale = [float(x.scale[0] * one) for one in w.scale]
+    b.data = rng.integers(-500, 500, 8)
+    return case
 
 
 def add_random_lstm(case: Case, rng: Generator, x: int, plan: LstmPlan, *, reach: float = 2.0) -> int:
@@ -217,9 +243,9 @@ def both_case(rng: Generator, shape: tuple[int, int, int], units: int, outputs: 
     case = Case(FileBuilder())
     x = add_random_input(case.file, rng, shape)
     joined = power(rng, -8, -6), zero_point(rng)
-    plans = [LstmPlan(units, cell_power=int(rng.integers(-14, -9)), output=joined, own_state_scale=bool(rng.integers(2))) for _ in range(2)]  # fmt: skip
-    ahead = add_random_lstm(case, rng, x, plans[0])
-    back = add_random_lstm(case, rng, add_reverse(case.file, x), plans[1])
+    plan = LstmPlan(units, output=joined, own_state_scale=bool(rng.integers(2)))
+    ahead = add_random_lstm(case, rng, x, plan)
+    back = add_random_lstm(case, rng, add_reverse(case.file, x), plan._replace(cell_power=-10))
     if last:
         parts = add_last_step(case.file, ahead), add_last_step(case.file, back)
     else:

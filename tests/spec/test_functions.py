@@ -20,6 +20,7 @@ from fixedsim.spec.functions import (
     CMSIS_TABLE,
     cmsis_sigmoid,
     cmsis_tanh,
+    exp_of_negative,
     gemmlowp_sigmoid,
     gemmlowp_tanh,
     inverse_square_root,
@@ -97,6 +98,13 @@ def test_cmsis_table_is_nearly_rounded() -> None:
 
 def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
+
+
+@pytest.mark.parametrize("integer_bits", range(1, 8))
+def test_exponential_is_near(integer_bits: int) -> None:
+    assert exp_of_negative(0, integer_bits) == 32767
+    for raw in range(-(1 << 15), 0, 37):
+        assert abs(exp_of_negative(raw, integer_bits) - ONE * math.exp(raw * 2.0 ** (integer_bits - 15))) < 4, raw
 
 
 def test_litert_sigmoid_is_near_and_not_monotone() -> None:

@@ -23,8 +23,14 @@ class Names:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def type(self, name: str) -> str:
-        """The spelling of a type that has a name, or the spelling itself."""
-        spelling = self.types.get(name, name)
+        """How defines.h spells the type of this name.
+
+        Raises:
+            FileError: it names no such type, or spells it by another name.
+        """
+        spelling = self.types.get(name)
+        if spelling is None:
+            raise self.source.error(1, f"type {name[:80]} must be named here, not missing")
         if spelling in self.types:
             raise self.source.error(1, f"type {name} must be spelled out, not as {spelling}")
         return spelling
@@ -79,13 +85,16 @@ class Struct:
 
     def type(self, member: str) -> str:
         """A type, as defines.h spells it."""
+        return self.names.type(self._type(member))
+
+    def _type(self, member: str) -> str:
         if member not in self.types:
             self.refuse(f"{self.name} must have the type {member}, not be without")
-        return self.names.type(self.types[member])
+        return self.types[member]
 
     def template(self, member: str) -> str:
         """What a template stands for, without its arguments: ``nnet::product::mult``."""
-        return self.type(member).split("<", 1)[0]
+        return self._type(member).split("<", 1)[0]
 
     def _member(self, member: str) -> list[Token]:
         if member not in self.members:

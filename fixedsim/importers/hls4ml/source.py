@@ -157,12 +157,11 @@ def read_bytes(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            content = b"" if size > most else stream.read(most + 1)
+            content = b"" if size > most else stream.read(size + 1)  # one more: a file may grow meanwhile
     except OSError as error:
         raise FileError(f"{path} must be a readable file, not {_reason(error)!r}") from None
-    size = max(size, len(content))
-    if size > most:
-        raise FileError(f"{path} must have at most {most} bytes, not {size}")
+    if max(size, len(content)) > most:
+        raise FileError(f"{path} must have at most {most} bytes, not {max(size, len(content))}")
     return content
 
 
@@ -193,7 +192,7 @@ def _check(source: Source, line: int, kind: str, text: str) -> None:
     if kind in ("name", "number") and len(text) > MAX_WORD:
         raise source.error(line, f"{kind} must have at most {MAX_WORD} characters, not {len(text)}")
     if text == "/*":
-        raise source.error(line, "comments must begin with '//', as the backends Vitis and Vivado write them, not with '/*'")
+        raise source.error(line, "comments must begin with '//', as of the backends Vitis and Vivado, not with '/*'")
     if kind in ("comment", "directive") and text.rstrip().endswith("\\"):
         raise source.error(line, f"{kind} must end with its line, not continue")
     word = text[1:].split(maxsplit=1)[:1] if kind == "directive" else []

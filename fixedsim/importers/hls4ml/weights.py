@@ -47,5 +47,11 @@ class Weights:
 def _damaged(path: Path, texts: list[bytes]) -> FileError:
     """The error of the first text that is not a number."""
     place = next(place for place, text in enumerate(texts) if not _NUMBER.fullmatch(text))
-    line = b",".join(texts[:place]).count(b"\n") + 1
-    return FileError(f"{path}:{line}: number must be decimal, not {texts[place].decode('ascii', 'replace')[:40]!r}")
+    line = b",".join([*texts[:place], _margin(texts[place])]).count(b"\n") + 1
+    text = texts[place].strip()[:40].decode("ascii", "replace")
+    return FileError(f"{path}:{line}: number must be decimal, not {text!r}")
+
+
+def _margin(text: bytes) -> bytes:
+    """The space before a text."""
+    return text[: len(text) - len(text.lstrip())]

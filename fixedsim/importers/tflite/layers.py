@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from fixedsim.assembly import LinearTensors, LstmTensors, RawBias, RawMatrix, assemble_linear, assemble_lstm
 from fixedsim.assembly.tensors import RawVector, overrides
-from fixedsim.casts import Rounding
 from fixedsim.errors import FileError, FixedsimError
 from fixedsim.formats import Format
 from fixedsim.importers.tflite.graph import Graph, Operator, Tensor
@@ -19,12 +18,18 @@ from fixedsim.layers.lstm import Lstm
 from fixedsim.profiles.choices import FunctionKind
 from fixedsim.profiles.datapath import GATES
 from fixedsim.profiles.profile import Profile
-from fixedsim.spec.casts import round_divide
 
 _BITS = {"INT4": 4, "INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
 _BIAS_BITS = 63  # of a 64-bit bias: one bit is kept for the sum with it
 _GATE_FORMAT = Format.parse("s3.12")
 _CELL_BITS = 16
+_BIAS_TYPES: dict[Any, int] = {2: 32, 4: 64}  # the schema's numbers of INT32 and INT64
+_ACTIVATIONS: dict[Any, dict[str, Any]] = {
+    "NONE": {"activation": "identity"},
+    "RELU": {"activation": "relu"},
+    "RELU6": {"activation": "clipped_relu", "clip": Fraction(6)},
+    "RELU_N1_TO_1": {"activation": "clipped_relu", "clip": Fraction(1), "lowest": Fraction(-1)},
+}
 # Where the operands of UNIDIRECTIONAL_SEQUENCE_LSTM stand; the file's gates are input, forget, candidate, output.
 _INPUT, _WEIGHTS, _RECURRENT, _BIAS = 0, 1, 5, 12
 _PEEPHOLES = {"input": 9, "forget": 10, "output": 11}
@@ -98,6 +103,8 @@ def constant(tensor: Tensor, shape: tuple[int, ...], what: str) -> NDArray[np.in
 def fully_connected(name: str, operator: Operator, source: Source) -> Linear:
     """FULLY_CONNECTED: ``clamp(requantize(bias + sum (w - zw) * (x - zx)) + zy)``, by the executor's rule.
 
+    Where each row of weights has a scale, their zero points count for nothing.
+
     Raises:
         FileError: operands that are not integers, or an option that is not known.
     """
@@ -108,33 +115,24 @@ def fully_connected(name: str, operator: Operator, source: Source) -> Linear:
         raise FileError(f"weightsFormat of {name} must be DEFAULT, not {operator.options['weightsFormat']}")
     form = tensor_format(given, f"input of {name}")
     matrix = _matrix(weight, f"weights of {name}")
-    activation, clip, written = _fused(name, operator, tensor_format(output, f"output of {name}"))
-    return assemble_linear(
-        name,
-        LinearTensors(
-            matrix, _bias(source.operand(operator, 2), len(matrix.raws), form, name), form, written, activation, clip
-        ),
-        source.profile,
-    )
+    written = tensor_format(output, f"output of {name}")
+    bias = _bias(source.operand(operator, 2), len(matrix.raws), _absent_bits(form, operator, source.profile), name)
+    return assemble_linear(name, LinearTensors(matrix, bias, form, written, **_fused(name, operator)), source.profile)
 
 
-def _fused(name: str, operator: Operator, output: Format) -> tuple[str, Fraction | None, Format]:
-    """The activation and the format of the output, whose range the activation cuts."""
+def _absent_bits(given: Format, operator: Operator, profile: Profile) -> int:
+    """The width of an absent bias, which chooses the rule of wider inputs."""
+    if given.bits <= 8:
+        return 32
+    return _BIAS_TYPES.get(operator.options.get("quantizedBiasType"), profile.linear.absent_bias_bits)
+
+
+def _fused(name: str, operator: Operator) -> dict[str, Any]:
+    """The activation and its ends."""
     fused = operator.options.get("fusedActivationFunction", "NONE")
-    match fused:
-        case "NONE":
-            return "identity", None, output
-        case "RELU":
-            return "relu", None, output
-        case "RELU6":
-            return "clipped_relu", Fraction(6), output
-        case "RELU_N1_TO_1":
-            ratio = Fraction(float(np.float32(1) / np.float32(float(output.scale))))
-            reach = round_divide(ratio.numerator, ratio.denominator, Rounding.HALF_AWAY)
-            low, high = max(output.raw_min, output.zero_point - reach), min(output.raw_max, output.zero_point + reach)
-            return "identity", None, replace(output, raw_min=low, raw_max=high)
-        case _:
-            raise FileError(f"activation of {name} must be NONE, RELU, RELU6 or RELU_N1_TO_1, not {fused}")
+    if fused not in _ACTIVATIONS:
+        raise FileError(f"activation of {name} must be {', '.join(_ACTIVATIONS)}, not {fused}")
+    return _ACTIVATIONS[fused]
 
 
 def _matrix(tensor: Tensor, what: str) -> RawMatrix:
@@ -148,16 +146,15 @@ def _matrix(tensor: Tensor, what: str) -> RawMatrix:
     if not tensor.scale:
         raise FileError(f"{what} must be quantized, not without a scale")
     scale = [Fraction(value) for value in tensor.scale] * (1 if by_row else rows)
-    zero = tensor.zero_point or (0,)
-    form = Format.affine(_BITS[tensor.type], Fraction(1), int(zero[0]))
-    zero_point = np.array(zero, dtype=np.int64) if len(zero) == rows else np.full(rows, zero[0], dtype=np.int64)
-    return RawMatrix(raws, form, scale, zero_point, by_row)
+    zero = 0 if by_row or not tensor.zero_point else int(tensor.zero_point[0])
+    form = Format.affine(_BITS[tensor.type], Fraction(1), zero)
+    return RawMatrix(raws, form, scale, np.full(rows, zero, dtype=np.int64), by_row)
 
 
-def _bias(tensor: Tensor | None, rows: int, given: Format, name: str) -> RawBias:
-    """The biases; those of 64 bits keep one bit free. Absent ones have the width that the input asks for."""
+def _bias(tensor: Tensor | None, rows: int, absent_bits: int, name: str) -> RawBias:
+    """The biases; those of 64 bits keep one bit free."""
     if tensor is None:
-        return RawBias(None, Format.integer(32 if given.bits <= 8 else _BIAS_BITS))
+        return RawBias(None, Format.integer(min(absent_bits, _BIAS_BITS)))
     bits = min(integer_bits(tensor, f"bias of {name}"), _BIAS_BITS)
     return RawBias(constant(tensor, (rows,), f"bias of {name}"), Format.integer(bits))
 
@@ -308,7 +305,7 @@ class _SequenceLstm:
         reach = _clipped(clip, float(scale), 1 << 7)
         if reach:
             output = replace(output, raw_min=max(-reach, output.raw_min), raw_max=min(reach, output.raw_max))
-        bias = _bias(self.source.operand(self.operator, _PROJECTION_BIAS), self.outputs, hidden, self.name)
+        bias = _bias(self.source.operand(self.operator, _PROJECTION_BIAS), self.outputs, 32, self.name)
         return LinearTensors(matrix, bias, hidden, output)
 
     def _option(self, name: str) -> float:
