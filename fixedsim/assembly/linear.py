@@ -10,7 +10,7 @@ from fixedsim.assembly.clamps import CLAMPS, clamp, clamp_range
 from fixedsim.assembly.functions import function_choices
 from fixedsim.assembly.requantization import requantizing
 from fixedsim.assembly.sums import accumulator, sums
-from fixedsim.assembly.tensors import LinearTensors, Overrides, RawMatrix
+from fixedsim.assembly.tensors import LinearTensors, Overrides
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ModelError
 from fixedsim.formats import Format
@@ -20,6 +20,7 @@ from fixedsim.profiles.datapath import Activation, BiasStage, LinearDatapath, Na
 from fixedsim.profiles.profile import Profile
 from fixedsim.tables import identity
 
+_SHORT_WEIGHT = 4  # bits
 _LONG_BIAS = 32  # bits; wider ones take the rule of 64-bit accumulators
 _Stages = tuple[Narrowing, Narrowing, Activation, Narrowing]
 
@@ -72,20 +73,20 @@ def assemble_linear(
 
 
 def requantization_rule(profile: Profile, tensors: LinearTensors) -> RequantizeChoices:
-    """The rule for the widths of a layer's inputs and biases, and for weights with a zero point."""
-    choices = profile.linear
-    shifted = _has_zero_point(tensors.matrix)
+    """The rule for the widths of a layer's inputs, weights and biases, and for weights with a zero point."""
+    choices, matrix = profile.linear, tensors.matrix
+    shifted = bool(matrix.format.zero_point) if matrix.zero_point is None else bool(np.any(matrix.zero_point))
+    own = None
     if tensors.input.bits <= 8:
-        own = choices.requantize_zero_point if shifted else None
-        return own or choices.requantize or profile.requantize
-    if tensors.bias.format.bits > _LONG_BIAS:
-        return choices.requantize_16 or choices.requantize or profile.requantize
-    own = choices.requantize_16_zero_point if shifted else None
-    return own or choices.requantize_16_bias_32 or choices.requantize or profile.requantize
-
-
-def _has_zero_point(matrix: RawMatrix) -> bool:
-    return bool(matrix.format.zero_point) if matrix.zero_point is None else bool(np.any(matrix.zero_point))
+        if shifted:
+            own = choices.requantize_zero_point
+        elif matrix.format.bits == _SHORT_WEIGHT and matrix.raws.shape[1] % 2:
+            own = choices.requantize_odd_weight_4
+    elif tensors.bias.format.bits > _LONG_BIAS:
+        own = choices.requantize_16
+    else:
+        own = (choices.requantize_16_zero_point if shifted else None) or choices.requantize_16_bias_32
+    return own or choices.requantize or profile.requantize
 
 
 def linear_sum_format(activation: str, output: Format | None, scale: Fraction, profile: Profile) -> Format:

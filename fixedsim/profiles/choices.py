@@ -329,6 +329,9 @@ class LinearChoices(Choices):
     requantize_zero_point: RuleChoices | None = Field(
         default=None, description="the rule of inputs of up to 8 bits where weights have a zero point"
     )
+    requantize_odd_weight_4: RuleChoices | None = Field(
+        default=None, description="the rule of inputs of up to 8 bits where weights have 4 bits and rows an odd length"
+    )
     requantize_16: RuleChoices | None = Field(
         default=None, description="the rule of wider inputs with biases over 32 bits"
     )

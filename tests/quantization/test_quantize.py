@@ -57,7 +57,7 @@ def test_the_last_pattern_that_matches_counts() -> None:
     path = lstm(made).datapath
     assert (path.weight.bits, path.recurrent_weight.bits) == (5, 3)
     assert (path.cell.format.bits, path.hidden.format.bits) == (20, 7)
-    assert {gate.preactivation.format.bits for gate in path.gates} == {9}
+    assert {gate.preactivation.format.bits for gate in path.present} == {9}
     assert linear(made, 0).datapath.weight.bits == 6
     assert path.cell.format.scale == Fraction(1, 1 << 15)  # the range of s4.11, 4 bits finer
 
@@ -91,10 +91,10 @@ def test_logits_stand_on_one_common_scale(name: str) -> None:
 def test_where_biases_enter(stage: BiasStage, bits: int | None) -> None:
     made = quantize(network(LANGUAGE), profile=profile(bias={"stage": str(stage), "bits": bits}))
     layer, form = lstm(made), lstm(made).datapath.bias
-    width = layer.datapath.gates[0].input_sum.format.bits if stage is BiasStage.PREACTIVATION else 48
+    width = layer.datapath.gates[1].input_sum.format.bits if stage is BiasStage.PREACTIVATION else 48
     assert form.bits == (bits or width)
     real = np.asarray(network(LANGUAGE).weights["low.bias"])
-    scale = np.full(16, float(layer.datapath.gates[0].input_sum.format.scale))
+    scale = np.full(16, float(layer.datapath.gates[1].input_sum.format.scale))
     if stage is not BiasStage.PREACTIVATION:
         scale = layer.input_matrix.scale
     found = layer.bias.value.astype(float) * scale

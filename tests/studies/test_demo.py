@@ -47,8 +47,8 @@ def test_the_plot(rows: tuple[list[DemoRow], Path, list[tuple[int, int]]], tmp_p
 def test_a_wrong_kernel_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel_step = Lstm._kernel_step
 
-    def stale(self: Lstm, raws: Any, collected: Any) -> Any:
-        advance = kernel_step(self, raws, collected)
+    def stale(self: Lstm, raws: Any, register: Any, collected: Any) -> Any:
+        advance = kernel_step(self, raws, register, collected)
         return lambda step, state: advance(step, self.initial_state(len(state.hidden)))
 
     monkeypatch.setattr(Lstm, "_kernel_step", stale)
