@@ -99,7 +99,7 @@ def _linear_tensors(layer: Linear, own: Profile) -> LinearTensors:
         output,
         function,
         clip,
-        total.scale,
+        sum_scale=total.scale,
     )
 
 

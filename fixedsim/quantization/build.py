@@ -126,7 +126,7 @@ class Builder:
             output,
             layer.activation,
             None if layer.clip is None else Fraction(layer.clip),
-            scale,
+            sum_scale=scale,
         )
         return assemble_linear(layer.name, tensors, self.profile, self.overrides)
 
