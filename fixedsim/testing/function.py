@@ -69,10 +69,10 @@ def activations() -> st.SearchStrategy[Activation]:
     return lines() | tables()
 
 
-def reaching(read: Format) -> st.SearchStrategy[Activation]:
+def reaching(read: Format, *, registered: bool = True) -> st.SearchStrategy[Activation]:
     """A function whose values change over the whole of the format that it reads.
 
-    The identity, a table of 8, or, for a format of at most 16 bits, LiteRT's sigmoid.
+    The identity, a table of 8, or, where ``registered`` and for a format of at most 16 bits, LiteRT's sigmoid.
     """
     form = Format.integer(min(read.bits + 1, VALUE_BITS))
     identity = st.just(PiecewiseLinear(form))
@@ -87,6 +87,6 @@ def reaching(read: Format) -> st.SearchStrategy[Activation]:
         st.sampled_from(Rounding),
     )
     sixteen = Format.integer(16)
-    if not (sixteen.contains(read.raw_min) and sixteen.contains(read.raw_max)):
+    if not (registered and sixteen.contains(read.raw_min) and sixteen.contains(read.raw_max)):
         return identity | tables
     return identity | tables | st.just(FixedFunction(sixteen, Function.GEMMLOWP_SIGMOID, 3))

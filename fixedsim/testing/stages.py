@@ -9,7 +9,6 @@ from fixedsim.formats import Format
 from fixedsim.profiles.datapath import (
     Accumulator,
     Activation,
-    FixedFunction,
     GateDatapath,
     LayerNorm,
     Narrowing,
@@ -117,9 +116,7 @@ class Stages:
         """The function of raws of a format."""
         if self.algorithms and self.some():
             return self.draw(fixed_functions())
-        functions = reaching(read) if self.fitting else activations()
-        known = functions.filter(lambda function: not isinstance(function, FixedFunction))
-        return self.draw(functions if self.algorithms else known)
+        return self.draw(reaching(read, registered=self.algorithms) if self.fitting else activations())
 
 
 def _around(shift: int) -> tuple[int, int]:

@@ -36,17 +36,19 @@ class Case:
         return self.file.tensors[self.file.inputs[0]]
 
     def inputs(self, rng: Generator, run: int) -> Array:
-        """Random inputs, the extremes at random, the extremes by turns, or the zero point, by the number of the run."""
+        """Random inputs, extremes at random or by turns, the highest or the zero point, by the number of the run."""
         low, high = _RANGES[str(self.input.type)]
         shape = self.input.shape
         dtype = np.int8 if self.input.type == "INT8" else np.int16
-        match run % 4:
+        match run % 5:
             case 0:
                 values = rng.integers(low, high + 1, shape)
             case 1:
                 values = rng.choice([low, high], shape)
             case 2:
                 values = np.where(np.indices(shape).sum(0) % 2 == 0, low, high)
+            case 3:
+                values = np.full(shape, high)
             case _:
                 values = np.full(shape, self.input.zero_point[0])
         return values.astype(dtype)

@@ -260,7 +260,7 @@ def test_a_normalization_reads_after_the_peephole_and_brings_the_bias(monkeypatc
 
     monkeypatch.setattr(layers, "layer_norm", layer_norm)
     peephole = Peephole(INTEGER, WIDE, Narrowing(with_zero(8)))
-    gate = replace(GATE, peephole=peephole, norm=LayerNorm(INTEGER, WIDE, least_variance=5))
+    gate = replace(GATE, peephole=peephole, norm=LayerNorm(Format.integer(16), WIDE, least_variance=5))
     path = step_datapath(gates=(gate, GATE, GATE, GATE), bias_stage=BiasStage.NORMALIZATION)
     rows = LstmRows(
         plain([WEIGHTS]), plain([RECURRENT]), BiasRows([9, 1, 1, 1], [1, 0, 0, 0]), {"input": [3]}, {"input": [4]}

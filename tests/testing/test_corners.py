@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
+from fixedsim.layers.lstm import Lstm
+from fixedsim.layers.lstm_stages import narrowings as narrowings_of
 from fixedsim.layers.parts import Matrix
-from fixedsim.profiles.datapath import Accumulator, Narrowing
+from fixedsim.profiles.datapath import Accumulator, BiasStage, FixedFunction, Hazard, Narrowing, Primitive
 from fixedsim.testing import casts, formats, lstm_layers, narrowings, profiles, raws, real_values
 from fixedsim.testing import states as drawn_states
 from fixedsim.testing.input import operands
 from fixedsim.testing.value import near_powers, nearest_first
 
 Drawn = TypeVar("Drawn")
+OPTIONS = (
+    *("bias_cast", "folded_zero_point", "input_rescale", "hidden_rescale", "forget_addend", "input_addend", "coupled"),
+    *("hidden_state", "cell_state", "output"),
+)
 DRAWS = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -165,3 +171,22 @@ def test_states_reach_both_ends_of_the_cell() -> None:
 
     found = tally(lstm_layers().flatmap(lambda layer: st.tuples(st.just(layer), drawn_states(layer, batch=2))), of, 100)
     assert min(found["True"], found["False"]) >= 10, found
+
+
+def test_stages_that_a_datapath_may_lack() -> None:
+    def of(layer: Lstm) -> set[str]:
+        path, stages = layer.datapath, narrowings_of(layer.datapath)
+        found = {name.rpartition(".")[2] for name in stages} | {f"bias {path.bias_stage}", path.hazard}
+        found |= {f"option {name}" for name in OPTIONS if getattr(path, name) not in (None, False)}
+        found |= {
+            "zero points inside" for name, stage in stages.items() if stage.format.zero_point and name != "hidden"
+        }
+        found |= {f"a {primitive}" for stage in stages.values() if (primitive := stage.primitive)}
+        found |= {"registered" for gate in path.present if isinstance(gate.activation, FixedFunction)}
+        return found | {"projection" for _ in (layer.projection,) if layer.projection} | {"a layer"}
+
+    found = tally(lstm_layers(), of, 120)
+    wanted = ["peephole_sum", "normalized", "registered", "projection", "zero points inside", *Hazard]
+    wanted += [f"a {each}" for each in Primitive] + [f"bias {each}" for each in BiasStage]
+    wanted += [f"option {each}" for each in OPTIONS]
+    assert all(3 <= found[stage] < found["a layer"] for stage in wanted), found
