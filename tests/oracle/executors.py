@@ -24,8 +24,8 @@ class Program(Protocol):
     def run(self, inputs: Array, states: Mapping[int, Array] | None = None) -> Array:
         """The output, from reset states or from ``states`` by the index of the tensor."""
 
-    def state(self, index: int) -> Array | None:
-        """A variable tensor after the run; None where the program does not show it."""
+    def state(self, index: int) -> Array:
+        """A variable tensor after the run."""
 
 
 class LitertProgram:
@@ -49,18 +49,20 @@ class LitertProgram:
         self._interpreter.invoke()
         return np.array(self._interpreter.get_tensor(self._output))
 
-    def state(self, index: int) -> Array | None:
+    def state(self, index: int) -> Array:
         """A variable tensor after the run."""
         return np.array(self._interpreter.get_tensor(index))
 
 
 class MicroProgram:
-    """A file in TensorFlow Lite Micro, which starts from its reset states and does not show them."""
+    """A file in TensorFlow Lite Micro, which starts from its reset states."""
 
     def __init__(self, content: bytes) -> None:
         from tflite_micro.python.tflite_micro import runtime
 
-        self._interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA_BYTES + 10 * len(content))
+        kept = runtime.InterpreterConfig.kPreserveAllTensors  # or the states' memory is not theirs after a run
+        size = _ARENA_BYTES + 10 * len(content)
+        self._interpreter = runtime.Interpreter.from_bytes(content, arena_size=size, intrepreter_config=kept)
 
     def run(self, inputs: Array, states: Mapping[int, Array] | None = None) -> Array:
         """The output, from reset states."""
@@ -70,9 +72,10 @@ class MicroProgram:
         self._interpreter.invoke()
         return np.array(self._interpreter.get_output(0))
 
-    def state(self, index: int) -> Array | None:
-        """Nothing."""
-        return None
+    def state(self, index: int) -> Array:
+        """A variable tensor after the run."""
+        found = self._interpreter.GetTensor(index, 0)
+        return np.array(found["tensor_data"]).reshape(found["shape"])
 
 
 def program(content: bytes, executor: str) -> Program:
