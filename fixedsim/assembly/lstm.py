@@ -50,7 +50,8 @@ class _Assembly:
         self.profile = assembler.profile
         self.choices = assembler.profile.lstm
         self.input_rescale = self._rescale("input_rescale", self.choices.input_rescale, tensors.input)
-        read = tensors.hidden_state or tensors.hidden
+        projected = tensors.projection and tensors.projection.output
+        read = tensors.hidden_state or projected or tensors.hidden
         self.hidden_rescale = self._rescale("hidden_rescale", self.choices.hidden_rescale, read)
         self.read_input = tensors.input if self.input_rescale is None else self.input_rescale.format
         self.read_hidden = read if self.hidden_rescale is None else self.hidden_rescale.format

@@ -80,13 +80,19 @@ def scale_ratio(
 
     ``by_row`` says that each row of the matrix has a scale of its own. IEEE operations round half to even, each once:
     product, then quotient.
+
+    Raises:
+        ModelError: a ratio that overflows or vanishes in that arithmetic.
     """
     if arithmetic is ScaleArithmetic.EXACT:
         return factors[0] * factors[1] / target
     short = arithmetic is ScaleArithmetic.FLOAT32, arithmetic is ScaleArithmetic.MIXED and not by_row
-    product = _binary(factors[0], any(short)) * _binary(factors[1], any(short))
-    quotient = _binary(product, short[0]) / _binary(target, short[0])
-    return Fraction(float(quotient))
+    with np.errstate(all="ignore"):  # the check below says what became of the ratio
+        product = _binary(factors[0], any(short)) * _binary(factors[1], any(short))
+        quotient = float(_binary(product, short[0]) / _binary(target, short[0]))
+    if not 0 < quotient < float("inf"):
+        raise ModelError(f"ratio of scales must be positive and finite in {arithmetic}, not {quotient}")
+    return Fraction(quotient)
 
 
 def _binary(value: Any, short: bool) -> Any:

@@ -406,8 +406,10 @@ class LayerNorm:
     least_variance: int = 1  # what a variance below 1 becomes
 
     def __post_init__(self) -> None:
-        if self.weight.bits > 16:
-            raise ModelError(f"weight of a normalization must have at most 16 bits, not {self.weight.bits}")
+        if self.weight.bits > 16 or self.weight.zero_point:
+            raise ModelError(
+                f"weight of a normalization must have at most 16 bits and zero point 0, not {self.weight.name}"
+            )
         if not 1 <= self.least_variance < 1 << 31:
             raise ModelError(f"least_variance must be in 1..{(1 << 31) - 1}, not {self.least_variance}")
 
@@ -499,11 +501,6 @@ class LstmDatapath:
     def read_input(self) -> Format:
         """The format of the inputs as the products read them."""
         return self.input if self.input_rescale is None else self.input_rescale.format
-
-    @property
-    def read_hidden(self) -> Format:
-        """The format of the hidden state as the products read it, before its rescaling."""
-        return self.hidden_state or self.hidden.format
 
     @property
     def read_cell(self) -> Format:

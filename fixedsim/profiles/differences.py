@@ -27,7 +27,9 @@ def profile_differences(first: Profile, second: Profile) -> list[Difference]:
     return list(_differences("", kept, short))
 
 
-def _differences(prefix: str, full: Sequence[Mapping[str, Any]], short: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
+def _differences(
+    prefix: str, full: Sequence[Mapping[str, Any]], short: Sequence[Mapping[str, Any]]
+) -> Iterator[Difference]:
     for key in dict.fromkeys([*full[0], *full[1]]):
         values = [choices.get(key) for choices in full]
         if values[0] == values[1]:

@@ -56,3 +56,11 @@ def test_arithmetic_of_scales() -> None:
     assert scale_ratio((a, b), target, ScaleArithmetic.MIXED) == Fraction(mixed)
     assert scale_ratio((a, b), target, ScaleArithmetic.MIXED, by_row=True) == Fraction(double)
     assert len({Fraction(float(single)), Fraction(double), Fraction(mixed), a * b / target}) == 4
+
+
+def test_ratios_beyond_the_arithmetic_are_refused() -> None:
+    huge, tiny = Fraction(10) ** 38, Fraction(1, 10**38)
+    with pytest.raises(ModelError, match="ratio of scales must be positive and finite in float32, not inf"):
+        scale_ratio((huge, huge), tiny, ScaleArithmetic.FLOAT32)
+    with pytest.raises(ModelError, match=r"ratio of scales must be positive and finite in mixed, not 0\.0"):
+        scale_ratio((tiny, tiny), huge, ScaleArithmetic.MIXED)

@@ -85,7 +85,10 @@ def test_where_a_model_parts(fixedsim: Command, stack: Path) -> None:
         ("profile diff litert absent.toml", "absent.toml must be a readable TOML file"),
         ("profile diff litert tflm --model absent.safetensors", "absent.safetensors must be a readable file"),
         ("profile diff litert tflm --model stack.tflite --inputs wanted.npz", "wanted.npz must be a .npy file of one"),
-        ("profile diff litert tflm --model stack.tflite --inputs tokens.npy", "input of lstm must have shape (T, N, 10)"),
+        (
+            "profile diff litert tflm --model stack.tflite --inputs tokens.npy",
+            "input of lstm must have shape (T, N, 10)",
+        ),
     ],
 )
 def test_one_message_and_status_1(fixedsim: Command, stack: Path, line: str, message: str) -> None:

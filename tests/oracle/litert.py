@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fixedsim.importers import import_model
 from fixedsim.importers.tflite.graph import Graph, Operator, Tensor
-from fixedsim.importers.tflite.layers import Source
 from fixedsim.importers.tflite.network import graph_model
+from fixedsim.importers.tflite.operands import Source
 from fixedsim.layers.lstm import Lstm
 from fixedsim.model import Model
 from fixedsim.model.layer_kinds import directions

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from fixedsim.importers.hls4ml.project import HlsLayer, Project, read_project
 from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, FixedsimError
 from fixedsim.hls_arithmetic import from_double
 from fixedsim.hls_types import HlsType
 from fixedsim.importers.hls4ml.layers import Activation, Tables, dense, layer_profile, lstm
+from fixedsim.importers.hls4ml.project import HlsLayer, Project, read_project
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.model import Model

@@ -10,7 +10,8 @@ from pathlib import Path
 from fixedsim.errors import FileError, FixedsimError
 from fixedsim.importers.tflite.file import read_tflite
 from fixedsim.importers.tflite.graph import Graph, Operator, Tensor
-from fixedsim.importers.tflite.layers import LAYERS, Source, build, tensor_format
+from fixedsim.importers.tflite.layers import LAYERS, build
+from fixedsim.importers.tflite.operands import Source, tensor_format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
