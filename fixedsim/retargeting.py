@@ -1,10 +1,11 @@
 """A model under another profile: the same raws, and the other arithmetic around them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.assembly import LinearTensors, LstmTensors, RawBias, RawMatrix, assemble_linear, assemble_lstm
@@ -44,8 +45,8 @@ def retarget(model: Model, profile: Profile) -> Model:
     follow anew from the scales.
 
     Raises:
-        ModelError: a layer in float64, a model that does not say what profile it was made with, or choices that its
-            formats do not allow.
+        ModelError: a layer in float64 or with choices of its own, a model that does not say what profile it was made
+            with, or choices that its formats do not allow.
         ProfileError: choices that do not fit each other.
     """
     if not model.profile:
@@ -79,7 +80,25 @@ def _linear(layer: Linear, own: Profile, profile: Profile) -> Linear:
     before = assemble_linear(layer.name, tensors, own).datapath.preactivation.format
     actual = layer.datapath.preactivation.format
     kept = {} if actual == before else {f"{layer.name}.preactivation": actual}
+    again = assemble_linear(layer.name, tensors, own, overrides(kept))
+    _require_same(layer, [(layer.datapath, again.datapath)], [(layer.matrix, again.matrix)])
     return assemble_linear(layer.name, tensors, profile, overrides(kept))
+
+
+def _require_same(
+    layer: Linear | Lstm, datapaths: Sequence[tuple[object, object]], matrices: Sequence[tuple[Matrix, Matrix]]
+) -> None:
+    """Refuse a layer that its profile does not give again: it has choices or constants of its own."""
+    same = all(actual == made for actual, made in datapaths)
+    constants = ("multiplier", "shift", "product_shift", "zero_point")
+    same = same and all(
+        np.array_equal(getattr(actual, name), getattr(made, name)) for actual, made in matrices for name in constants
+    )
+    if not same:
+        raise ModelError(
+            f"{layer.name} must have the choices of the model's profile, not ones of its own, to be brought under "
+            f"another; build or import it under the other profile"
+        )
 
 
 def _linear_tensors(layer: Linear, own: Profile) -> LinearTensors:
@@ -131,6 +150,13 @@ def _lstm(layer: Lstm, own: Profile, profile: Profile) -> Lstm:
     tensors = _lstm_tensors(layer, own)
     before = assemble_lstm(layer.name, tensors, own).datapath
     kept = _kept_formats(layer.name, layer.datapath, before)
+    again = assemble_lstm(layer.name, tensors, own, overrides(kept))
+    matrices = [(layer.input_matrix, again.input_matrix), (layer.recurrent_matrix, again.recurrent_matrix)]
+    datapaths: list[tuple[object, object]] = [(layer.datapath, again.datapath)]
+    if layer.projection is not None and again.projection is not None:
+        datapaths.append((layer.projection.datapath, again.projection.datapath))
+        matrices.append((layer.projection.matrix, again.projection.matrix))
+    _require_same(layer, datapaths, matrices)
     return assemble_lstm(layer.name, tensors, profile, overrides(kept))
 
 

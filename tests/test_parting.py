@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixedsim.casts import Rounding
 from fixedsim.errors import InputError, ModelError
 from fixedsim.importers import import_model
 from fixedsim.layers.lstm import Lstm
@@ -122,3 +123,15 @@ def test_what_cannot_be_brought_under_another_profile() -> None:
             quantize(network(SPEECH), ranges=RANGES[SPEECH]),
             quantize(network(SPEECH), profile="bit-rnn", ranges=RANGES[SPEECH]),
         )
+
+
+def test_a_layer_with_choices_of_its_own_is_refused() -> None:
+    model = quantize(network(LANGUAGE))
+    changed_layers = tuple(
+        replace(layer, datapath=replace(layer.datapath, cell=replace(layer.datapath.cell, rounding=Rounding.FLOOR)))
+        if isinstance(layer, Lstm)
+        else layer
+        for layer in model.layers
+    )
+    with pytest.raises(ModelError, match="must have the choices of the model's profile, not ones of its own"):
+        retarget(replace(model, layers=changed_layers), load_profile("litert"))
