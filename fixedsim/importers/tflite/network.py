@@ -54,6 +54,9 @@ def read_model(path: Path | str, executor: str | Profile = DEFAULT_EXECUTOR) -> 
         return graph_model(graph, Source(graph, profile), Path(path).stem)
     except FixedsimError as error:
         raise FileError(f"{path}: {error}") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # A check that is missing before an operand is used; the file is at fault all the same.
+        raise FileError(f"{path} must hold operators that fit their operands, not ones with {str(error)!r}") from None
 
 
 def graph_model(graph: Graph, source: Source, name: str) -> Model:

@@ -52,11 +52,18 @@ class _SequenceLstm:
         self.hidden_state = tensor_format(source.needed(operator, _HIDDEN, "hidden state"), f"hidden state of {name}")
         self.coupled = source.operand(operator, _WEIGHTS) is None
         self.gates = GATES[1:] if self.coupled else GATES
-        self.units = self._needed(_WEIGHTS + 1, "input-to-forget weights").shape[0]
-        self.outputs = self._needed(_HIDDEN, "hidden state").shape[-1]
+        self.units = self._shape(_WEIGHTS + 1, "input-to-forget weights")[0]
+        self.outputs = self._shape(_HIDDEN, "hidden state")[1]
 
     def _needed(self, position: int, what: str) -> Tensor:
         return self.source.needed(self.operator, position, f"{what} of {self.name}")
+
+    def _shape(self, position: int, what: str) -> tuple[int, ...]:
+        """The shape of an operand of 2 axes."""
+        shape = self._needed(position, what).shape
+        if len(shape) != 2:
+            raise FileError(f"{what} of {self.name} must have 2 axes, not shape {shape}")
+        return shape
 
     def _cell_format(self) -> Format:
         """The cell's format: 16 bits, a power of two as scale."""
