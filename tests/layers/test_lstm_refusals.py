@@ -98,7 +98,10 @@ def refused(make: Callable[[], Any]) -> str:
             lambda: replace(LSTM, gates=gated(3, peephole=PEEPHOLE), hazard=Hazard.STALE_SIGMOID),
             "hazard must be none where gates are coupled or the output gate has a peephole",
         ),
-        (lambda: replace(NORM, weight=bits(17)), "weight of a normalization must have at most 16 bits and zero point 0, not int17"),
+        (
+            lambda: replace(NORM, weight=bits(17)),
+            "weight of a normalization must have at most 16 bits and zero point 0, not int17",
+        ),
         (lambda: replace(NORM, least_variance=0), "least_variance must be in 1..2147483647, not 0"),
         (lambda: replace(NORM, least_variance=1 << 31), "least_variance must be in 1..2147483647, not 2147483648"),
     ],
