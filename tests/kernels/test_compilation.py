@@ -14,14 +14,12 @@ from fixedsim.kernels import compilation
 pytestmark = pytest.mark.kernels
 SOURCE = Path(compilation.__file__).parent
 
+# A kernel that compiles in a second and calls one in another file: 100 fits 8 bits, so that nothing changes it.
 PROGRAM = """
-import numpy as np
-from fixedsim.kernels import activations, elementwise
-packed = np.array([1, 0, 0, 0, 1, 64, 0, 1, 1, 0, 0, 0, 0, 2, 0, 2, 0])  # a linear table of 2 values, shift 0
-out = np.empty(1, np.int64)
-elementwise.activate_all(np.array([1]), packed, np.array([5, 9]), out)
-stats = getattr(elementwise.activate_all, "stats", None)
-print(out[0], sum(stats.cache_hits.values()) if stats else "interpreted")
+from fixedsim.kernels import primitives
+found = primitives.guarded(0, 100, 0, 8, 1, True)
+stats = getattr(primitives.guarded, "stats", None)
+print(found, sum(stats.cache_hits.values()) if stats else "interpreted")
 """
 
 
@@ -43,16 +41,16 @@ def test_an_edited_callee_in_another_file_is_seen(tmp_path: Path) -> None:
     package = tmp_path / "fixedsim" / "kernels"
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "fixedsim" / "__init__.py").touch()
-    assert run(tmp_path) == ["9", "0"]
-    assert run(tmp_path) == ["9", "1"]  # from the cache
-    rows = package / "rows.py"
-    text = rows.read_text()
-    rows.write_text(text.replace("kept = min(max(raw, lowest), highest)", "kept = lowest"))
-    assert rows.read_text() != text
-    assert run(tmp_path) == ["5", "0"]
-    rows.write_text(text)
-    assert run(tmp_path)[0] == "9"
-    assert run(tmp_path, jit=False) == ["9", "interpreted"]
+    assert run(tmp_path) == ["100", "0"]
+    assert run(tmp_path) == ["100", "1"]  # from the cache
+    callee = package / "wide.py"
+    text = callee.read_text()
+    callee.write_text(text.replace("return (signed << 32) + low", "return (signed << 32) + low + 1"))
+    assert callee.read_text() != text
+    assert run(tmp_path) == ["101", "0"]
+    callee.write_text(text)
+    assert run(tmp_path)[0] == "100"
+    assert run(tmp_path, jit=False) == ["100", "interpreted"]
 
 
 def test_the_digest_holds_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,5 +221,6 @@ class _SequenceLstm:
 
 def _clipped(clip: float, scale: float, limit: int) -> int:
     """``clip / scale`` in IEEE binary32, below ``limit`` and cut toward zero: at 0, nothing is clipped."""
-    ratio = float(np.float32(clip) / np.float32(scale))
+    with np.errstate(over="ignore"):  # infinity is above the limit, as it should be
+        ratio = float(np.float32(clip) / np.float32(scale))
     return int(min(max(ratio, 0.0), limit - 1))
