@@ -1,7 +1,7 @@
 """What the assembly of every kind of layer needs: casts, functions and row constants as a profile chooses them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -51,16 +51,11 @@ class Assembler:
         ratio = scale_ratio((source, Fraction(1)), form.scale, scales, by_row=True)
         multiplier, shift = self.overrides.constants.get(name) or self._constants(name, choices, ratio)
         requantized = requantizing(form, narrowing.rounding, narrowing.overflow, choices.form, (multiplier, shift))
-        return Narrowing(
-            form,
-            narrowing.rounding,
-            narrowing.overflow,
-            shift,
-            multiplier,
-            requantized.form,
-            narrowing.primitive or requantized.primitive,
-            narrowing.saturated_bits,
-            narrowing.guard_bits,
+        return replace(
+            requantized,
+            primitive=narrowing.primitive or requantized.primitive,
+            saturated_bits=narrowing.saturated_bits,
+            guard_bits=narrowing.guard_bits,
         )
 
     def _constants(self, name: str, choices: CastChoices, ratio: Fraction) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """One direction of an LSTM from raws and a profile."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -148,15 +149,7 @@ class _Assembly:
         form = self.assembler.overrides.format(name, choices.format)
         plain = requantizing(form, choices.rounding, choices.overflow, self.profile.requantize.form)
         given = choices.model_copy(update={"format": form}).narrowing()
-        return Narrowing(
-            form,
-            given.rounding,
-            given.overflow,
-            form=plain.form,
-            primitive=given.primitive or plain.primitive,
-            saturated_bits=given.saturated_bits,
-            guard_bits=given.guard_bits,
-        )
+        return replace(given, form=plain.form, primitive=given.primitive or plain.primitive)
 
     def _peephole(self, name: str, gate: str, preactivation: Narrowing) -> Peephole | None:
         if gate not in self.tensors.peephole:

@@ -190,17 +190,16 @@ class _SequenceLstm:
 
     def _formats(self, tensors: LstmTensors) -> dict[str, Format]:
         """The formats that the file gives in place of the profile's."""
-        wide = {"forget_product": _CELL_BITS, "input_product": self.source.profile.lstm.input_product}
-        products = self.cell, self.cell
-        added = wide["input_product"]
-        if added is not None and not isinstance(added, int):
-            products = self.cell, Format.integer(added.format.bits).with_scale(self.cell.scale)
-        clip, cell = self._option("cellClip"), self.cell
-        reach = _clipped(clip, float(self.cell.scale), 1 << 15)
+        added = self.source.profile.lstm.input_product
+        bits = _CELL_BITS if added is None else added.format.bits  # CMSIS-NN does not cut it to the cell's
+        cell, reach = self.cell, _clipped(self._option("cellClip"), float(self.cell.scale), 1 << 15)
         if reach:
             cell = replace(cell, raw_min=-reach, raw_max=reach)
-        found = {"forget_product": products[0], "input_product": products[1], "cell": cell}
-        formats = {f"{self.name}.{stage}": form for stage, form in found.items()}
+        formats = {
+            f"{self.name}.forget_product": self.cell,
+            f"{self.name}.input_product": Format.integer(bits).with_scale(self.cell.scale),
+            f"{self.name}.cell": cell,
+        }
         if tensors.norm:
             formats |= self._norm_formats()
         return formats
