@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fixedsim.profiles import load_profile as load_profile
     from fixedsim.quantization import quantize as quantize
     from fixedsim.retargeting import retarget as retarget
+    from fixedsim.widening import widen as widen
+    from fixedsim.widening import widened_description as widened_description
 
 _HOME = {
     "Overflow": "casts",
@@ -45,6 +47,8 @@ _HOME = {
     "load_profile": "profiles",
     "evaluate": "evaluation",
     "quantize": "quantization",
+    "widen": "widening",
+    "widened_description": "widening",
 }
 
 __all__ = sorted(_HOME)

@@ -19,6 +19,11 @@ def bits_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Itera
     return _by_pattern(given, int, "PATTERN=N such as 'lstm.*.weight=4'")
 
 
+def factors_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, float]:
+    """Factors by pattern, from texts ``PATTERN=FACTOR``."""
+    return _by_pattern(given, float, "PATTERN=FACTOR such as 'fc1=1.25'", once=True)
+
+
 def ranges_by_pattern(
     ctx: click.Context, parameter: click.Parameter, given: Iterable[str]
 ) -> dict[str, tuple[float, float]]:
@@ -31,18 +36,23 @@ def _ends(text: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _by_pattern(given: Iterable[str], parsed: Callable[[str], Value], wanted: str) -> dict[str, Value]:
-    """Values by pattern, each pattern where it was given last: the last that matches counts."""
+def _by_pattern(
+    given: Iterable[str], parsed: Callable[[str], Value], wanted: str, *, once: bool = False
+) -> dict[str, Value]:
+    """Values by pattern, each pattern where it was given last, or ``once``: two values for a pattern are refused."""
     found: dict[str, Value] = {}
     for text in given:
-        pattern, _, value = text.rpartition("=")
-        found.pop(pattern, None)
+        pattern, _, written = text.rpartition("=")
         try:
-            found[pattern] = parsed(value)
+            value = parsed(written)
         except ValueError:
             pattern = ""
         if not pattern:
             raise click.BadParameter(f"must be {wanted}, not {text!r}")
+        if once and found.get(pattern, value) != value:
+            raise click.BadParameter(f"must have one value for {pattern!r}, not both {found[pattern]} and {value}")
+        found.pop(pattern, None)
+        found[pattern] = value
     return found
 
 

@@ -16,6 +16,7 @@ from fixedsim_cli.data_files import write_arrays
 from fixedsim_cli.main import main
 from tests.cli.conftest import Command, tiny_network
 
+WIDEN = "widen net.safetensors -o wide.safetensors --widen "
 QUANTIZE = "quantize net.safetensors -o model.safetensors "
 RUN = "run model.safetensors tokens.npy -o out.npz "
 EVALUATE = "evaluate model.safetensors --vocab vocab.json "
@@ -61,6 +62,10 @@ WRONG_OUTPUTS = [
 ]
 
 WRONG_DATA = [
+    (WIDEN + "lstn=2", "widen pattern must match a name, not 'lstn'; did you mean 'lstm'?"),
+    (WIDEN + "lstm=0.5", "factor of 'lstm' must be at least 1 and finite, not 0.5"),
+    (WIDEN + "decoder=2", "widen pattern must name a layer before the last, not 'decoder'"),
+    ("widen net.safetensors --widen lstm=2 -o wide.npz", "wide.npz must end in .safetensors, not '.npz'"),
     ("run absent.safetensors tokens.npy -o out.npz", "absent.safetensors must be a readable file"),
     ("run net.safetensors tokens.npy -o out.npz", "net.safetensors must be a model"),
     ("run cut.safetensors tokens.npy -o out.npz", "cut.safetensors: "),
@@ -85,6 +90,9 @@ WRONG_DATA = [
 ]
 
 WRONG_USAGE = [
+    ("widen net.safetensors -o wide.safetensors", "Missing option '--widen'"),
+    (WIDEN + "lstm", "must be PATTERN=FACTOR such as 'fc1=1.25', not 'lstm'"),
+    (WIDEN + "lstm=2 --widen lstm=3", "must have one value for 'lstm', not both 2.0 and 3.0"),
     ("quantise", "No such command 'quantise'"),
     (QUANTIZE + "--bits lstm.hidden", "must be PATTERN=N such as 'lstm.*.weight=4', not 'lstm.hidden'"),
     (QUANTIZE + "--bits lstm.hidden=four", "must be PATTERN=N such as 'lstm.*.weight=4', not 'lstm.hidden=four'"),

@@ -162,3 +162,17 @@ def test_what_is_piped_has_neither_colours_nor_breaks(fixedsim: Command, monkeyp
     assert "\x1b" not in text
     assert all(line == line.rstrip() and len(line) < PIPED_WIDTH for line in text.splitlines())
     assert "lstm.gate.input, lstm.gate.forget, lstm.gate.output" in text
+
+
+def test_a_wider_network_is_written_and_used(fixedsim: Command) -> None:
+    widen = ("widen", "net.safetensors", "--widen", "lstm=1.5", "-o", "wide.safetensors")
+    found = json.loads(fixedsim(*widen, "--json").stdout)
+    assert [each["wider"] for each in found["layers"] if each["layer"] == "lstm"] == [5]  # 3 * 1.5, a half up
+    assert "wide.safetensors: " in fixedsim(*widen).output
+    fixedsim("quantize", "wide.safetensors", "-o", "wide8.safetensors")
+    perplexity = {
+        name: json.loads(fixedsim("evaluate", name, "--text", "text.txt", "--vocab", "vocab.json", "--json").stdout)
+        for name in ("net.safetensors", "wide.safetensors")
+    }
+    wanted, got = (perplexity[name]["perplexity"] for name in ("net.safetensors", "wide.safetensors"))
+    assert got == pytest.approx(wanted, rel=1e-9)
