@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fixedsim.accounting import memory as memory
     from fixedsim.casts import Overflow as Overflow
     from fixedsim.casts import Rounding as Rounding
     from fixedsim.errors import FixedsimError as FixedsimError
@@ -47,6 +48,7 @@ _HOME = {
     "load_profile": "profiles",
     "evaluate": "evaluation",
     "quantize": "quantization",
+    "memory": "accounting",
     "widen": "widening",
     "widened_description": "widening",
 }

@@ -9,6 +9,7 @@ import click
 from fixedsim.errors import FileError
 
 Value = TypeVar("Value")
+MAX_NUMBERS = 1000  # in one list
 
 PATH: click.Path = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -22,6 +23,33 @@ def bits_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Itera
 def factors_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, float]:
     """Factors by pattern, from texts ``PATTERN=FACTOR``."""
     return _by_pattern(given, float, "PATTERN=FACTOR such as 'fc1=1.25'", once=True)
+
+
+def factor_lists_by_pattern(
+    ctx: click.Context, parameter: click.Parameter, given: Iterable[str]
+) -> dict[str, list[float]]:
+    """Lists of factors by pattern, from texts ``PATTERN=FACTOR,FACTOR``."""
+    return _by_pattern(given, _factors, "PATTERN=FACTOR such as 'fc1=1.25', or 'fc1=1,1.5'", once=True)
+
+
+def _factors(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def numbers(ctx: click.Context, parameter: click.Parameter, given: str | None) -> list[int] | None:
+    """Whole numbers from a text such as ``4``, ``1,2,4`` or ``1..8``."""
+    if given is None:
+        return None
+    found: list[int] = []
+    try:
+        for part in given.split(","):
+            first, _, last = part.partition("..")
+            found += range(int(first), int(last or first) + 1)
+    except ValueError:
+        found = []
+    if not found or len(found) > MAX_NUMBERS:
+        raise click.BadParameter(f"must be whole numbers such as 4, '1,2,4' or '1..8', not {given!r}")
+    return found
 
 
 def ranges_by_pattern(

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -132,9 +133,16 @@ def load_profile(source: str | Path | Profile) -> Profile:
         return source
     path = Path(source)
     if isinstance(source, str) and path.suffix != ".toml":
-        text, label = profile_text(source), f"profile {source}"
-    else:
-        text, label = _read(path), str(path)
+        return _shipped(source)
+    return _parsed(_read(path), str(path))
+
+
+@lru_cache
+def _shipped(name: str) -> Profile:
+    return _parsed(profile_text(name), f"profile {name}")
+
+
+def _parsed(text: str, label: str) -> Profile:
     try:
         return Profile.from_dict(tomllib.loads(text), label)
     except tomllib.TOMLDecodeError as error:

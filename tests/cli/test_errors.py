@@ -62,6 +62,10 @@ WRONG_OUTPUTS = [
 ]
 
 WRONG_DATA = [
+    ("memory ptb-lm --weight-bits 17", "weight_bits must be in 1..16, not 17"),
+    ("memory ptb-lm --memory ram", "memory 'ram' is unknown; did you mean 'uram'?"),
+    ("memory model.safetensors --weight-bits 4", "must be left out for a model: it has its own"),
+    ("memory ptb-lm --lanes 0", "lanes must be"),
     (WIDEN + "lstn=2", "widen pattern must match a name, not 'lstn'; did you mean 'lstm'?"),
     (WIDEN + "lstm=0.5", "factor of 'lstm' must be at least 1 and finite, not 0.5"),
     (WIDEN + "decoder=2", "widen pattern must name a layer before the last, not 'decoder'"),
@@ -90,6 +94,9 @@ WRONG_DATA = [
 ]
 
 WRONG_USAGE = [
+    ("memory ptb-lm --weight-bits few", "must be whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
+    ("memory ptb-lm --widen lstm=1,x", "must be PATTERN=FACTOR such as 'fc1=1.25', or 'fc1=1,1.5', not 'lstm=1,x'"),
+    ("memory ptb-lm --csv --json", "--json, --csv and --markdown must be given one at a time"),
     ("widen net.safetensors -o wide.safetensors", "Missing option '--widen'"),
     (WIDEN + "lstm", "must be PATTERN=FACTOR such as 'fc1=1.25', not 'lstm'"),
     (WIDEN + "lstm=2 --widen lstm=3", "must have one value for 'lstm', not both 2.0 and 3.0"),

@@ -176,3 +176,26 @@ def test_a_wider_network_is_written_and_used(fixedsim: Command) -> None:
     }
     wanted, got = (perplexity[name]["perplexity"] for name in ("net.safetensors", "wide.safetensors"))
     assert got == pytest.approx(wanted, rel=1e-9)
+
+
+def test_storage_is_counted_in_every_form(fixedsim: Command) -> None:
+    fixedsim(*QUANTIZE)
+    for network in ("net.safetensors", "model.safetensors", "ptb-lm"):
+        found = json.loads(fixedsim("memory", network, "--json").stdout)
+        assert found["total"]["total_bits"] == sum(each["total_bits"] for each in found["tensors"])
+    rows = fixedsim("memory", "ptb-lm", "--weight-bits", "1..3", "--widen", "lstm=1,1.5", "--csv").stdout.splitlines()
+    assert len(rows) == 1 + 3 * 2
+    assert rows[0].startswith("weight bits,widen lstm,parameters,law bytes")
+    assert rows[-1].startswith("3,1.5,8861800,")
+    lines = fixedsim("memory", "ptb-lm", "--per", "tensor", "--markdown").stdout.splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    several = json.loads(fixedsim("memory", "ptb-lm", "--weight-bits", "2,4", "--json").stdout)
+    assert [each["choices"]["weight_bits"] for each in several] == [2, 4]
+
+
+def test_a_memory_that_is_too_small_shows_the_table_and_fails(fixedsim: Command) -> None:
+    keys = ('name = "small"', 'summary = "few"', 'block = "RAM"', "shapes = [[4096, 9]]", "available = 10")
+    Path("small.toml").write_text("\n".join(keys))
+    shown = fixedsim("memory", "ptb-lm", "--memory", "small.toml", status=1)
+    blocks = int(shown.stdout.splitlines()[5].split()[5].replace(",", ""))
+    assert shown.stderr == f"Error: memory small must have {blocks:,} RAM for ptb-lm, not 10\n"

@@ -1,0 +1,145 @@
+"""``fixedsim memory``: what a network or a model stores at each bit width, and in which blocks of memory."""
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fixedsim
+from fixedsim_cli.options import bits_by_pattern, factor_lists_by_pattern, json_option, numbers
+
+if TYPE_CHECKING:
+    from fixedsim.accounting import Memory
+    from fixedsim.model import Model
+    from fixedsim.network import Description, Network
+
+
+@click.command("memory")
+@click.argument("network")
+@click.option(
+    "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
+)
+@click.option(
+    "--weight-bits",
+    callback=numbers,
+    metavar="N",
+    help="Width of every weight; 1,2,4 or 1..8 gives one row for each.  [default: as trained, else 8]",
+)
+@click.option(
+    "--activation-bits",
+    callback=numbers,
+    metavar="N",
+    help="Width of every activation, likewise.  [default: as trained, else 8]",
+)
+@click.option("--bias-bits", type=int, metavar="N", help="Width of every bias.  [default: the profile's]")
+@click.option(
+    "--bits",
+    callback=bits_by_pattern,
+    metavar="PATTERN=N",
+    multiple=True,
+    help="Width of tensors, activations or casts; the last that matches counts.",
+)
+@click.option("--keep-float", metavar="PATTERN", multiple=True, help="Layers that stay in float: 32 bits a parameter.")
+@click.option(
+    "--widen",
+    callback=factor_lists_by_pattern,
+    metavar="PATTERN=FACTOR",
+    multiple=True,
+    help="Layers to widen; 1,1.5,2 gives one row for each.",
+)
+@click.option(
+    "--memory",
+    "target",
+    default="ramb36",
+    show_default=True,
+    metavar="NAME",
+    help="ideal, ramb18, ramb36, uram, m20k, m10k, sram:WORDSxBITS or a TOML file.",
+)
+@click.option("--lanes", type=int, default=1, show_default=True, metavar="N", help="Values read at once: one word.")
+@click.option("--pad-rows", is_flag=True, help="Begin each row of a matrix in a word of its own.")
+@click.option(
+    "--align", type=int, default=1, show_default=True, metavar="N", help="Each value takes a multiple of N bits."
+)
+@click.option("--ecc", is_flag=True, help="Add SECDED check bits to each word.")
+@click.option(
+    "--rule",
+    type=click.Choice(["least", "single", "bits", "estimate"]),
+    default="least",
+    show_default=True,
+    help="How blocks are counted.",
+)
+@click.option("--per", type=click.Choice(["layer", "tensor"]), default="layer", show_default=True, help="Rows to show.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as comma-separated values.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
+@json_option
+def command(network: str, per: str, as_csv: bool, as_markdown: bool, as_json: bool, **choices: Any) -> None:
+    """Count what a network stores, at any bit widths, in any memory.
+
+    Three counts side by side: the paper's law (a parameter takes its layer's weight bits), the exact bits of weights,
+    biases, constants and tables, and the blocks of a memory.
+
+    NETWORK is a preset (ptb-lm, deep-speech), a description in TOML, a file of weights, a model, or the name of a
+    network that ships. No weights are needed.
+
+    \b
+    Example:
+      fixedsim memory deep-speech --weight-bits 4 --widen 'fc[125]=1.25'
+    """
+    if as_json + as_csv + as_markdown > 1:
+        raise click.UsageError("--json, --csv and --markdown must be given one at a time")
+    from fixedsim_cli.memory_tables import grid_table, layer_table, print_counts, tensor_table
+
+    source = _source(network)
+    found = [(label, _account(source, choices, **grid)) for label, grid in _grid(choices)]
+    if as_json:
+        from fixedsim_cli.output import print_json
+
+        documents = [{"choices": label, **account.to_dict()} for label, account in found]
+        print_json(documents[0] if len(documents) == 1 else documents)
+    elif len(found) > 1:
+        print_counts(grid_table(found), as_csv, as_markdown)
+    else:
+        account = found[0][1]
+        print_counts(layer_table(account) if per == "layer" else tensor_table(account), as_csv, as_markdown)
+    for _, account in found:
+        account.require_fit()
+
+
+def _source(name: str) -> "Description | Network | Model":
+    from fixedsim.network import preset, preset_names, read_description
+    from fixedsim_cli.contents import load_either
+
+    if name in preset_names():
+        return preset(name)
+    if name.endswith(".toml"):
+        return read_description(Path(name))[0]
+    return load_either(name)
+
+
+def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The label and the arguments of each configuration."""
+    axes: dict[str, list[Any]] = {
+        "weight_bits": choices.pop("weight_bits") or [None],
+        "activation_bits": choices.pop("activation_bits") or [None],
+    }
+    widen = choices.pop("widen")
+    axes |= {f"widen {pattern}": listed for pattern, listed in widen.items()}
+    found = []
+    for values in product(*axes.values()):
+        label = {name: value for name, value in zip(axes, values, strict=True) if value is not None}
+        grid = {
+            "weight_bits": values[0],
+            "activation_bits": values[1],
+            "widen": dict(zip(widen, values[2:], strict=True)),
+        }
+        found.append((label, grid))
+    return found
+
+
+def _account(source: "Description | Network | Model", choices: dict[str, Any], **grid: Any) -> "Memory":
+    from fixedsim.accounting import Arrangement
+
+    how = {name: choices[name] for name in ("lanes", "pad_rows", "align", "ecc", "rule")}
+    rest = {name: choices[name] for name in ("profile", "bias_bits", "bits", "keep_float", "target")}
+    return fixedsim.memory(source, arrangement=Arrangement(**how), **rest, **grid)

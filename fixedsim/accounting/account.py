@@ -1,0 +1,218 @@
+"""The memory of a network or a model: three ways to count each tensor, and what a time step computes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fixedsim.accounting.blocks import Arrangement, Placement, blocks
+from fixedsim.accounting.described import Choices, described
+from fixedsim.accounting.products import MatrixProduct, layer_products
+from fixedsim.accounting.targets import MemoryTarget, load_memory
+from fixedsim.errors import InputError
+from fixedsim.model import Model, StoredTensor, stored_tensors
+from fixedsim.model.storage import Kind
+from fixedsim.network import Description, Network
+from fixedsim.patterns import matching
+from fixedsim.profiles.profile import Profile, load_profile
+from fixedsim.quantization.quantize import DEFAULT_BITS
+from fixedsim.quantization.targets import Widths
+from fixedsim.widening import widened_description
+
+FLOAT_BITS = 32
+MAX_BIAS_BITS = 64
+
+
+@dataclass(frozen=True)
+class TensorMemory:
+    """One stored tensor in three ways.
+
+    ``law_bits`` is the paper's law: a parameter takes the bits of its layer's weights, tables and constants nothing.
+    ``stored.total_bits`` is the exact count, packed without gaps. ``placement`` is what it takes of a memory, None for
+    a single value, which is a register.
+    """
+
+    stored: StoredTensor
+    law_bits: int
+    placement: Placement | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "name": self.stored.name,
+            "layer": self.stored.layer,
+            "kind": str(self.stored.kind),
+            "shape": list(self.stored.shape),
+            "bits": self.stored.bits,
+            "law_bits": self.law_bits,
+            "total_bits": self.stored.total_bits,
+            **({} if self.placement is None else asdict(self.placement)),
+        }
+
+
+@dataclass(frozen=True)
+class LayerMemory:
+    """The sums over one layer (or over the tables); ``macs`` and ``bit_operations`` are those of one time step."""
+
+    name: str
+    parameters: int
+    law_bits: int
+    total_bits: int
+    blocks: int
+    macs: int
+    bit_operations: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a network stores and computes; see :func:`memory`."""
+
+    name: str
+    tensors: tuple[TensorMemory, ...]
+    products: tuple[MatrixProduct, ...]
+    target: MemoryTarget
+
+    @cached_property
+    def layers(self) -> tuple[LayerMemory, ...]:
+        """The sums over each layer in order, the tables last."""
+        names = dict.fromkeys(tensor.stored.layer for tensor in self.tensors)
+        return tuple(self._layer(name) for name in names)
+
+    @cached_property
+    def total(self) -> LayerMemory:
+        """The sums over everything."""
+        return self._layer(None)
+
+    def _layer(self, name: str | None) -> LayerMemory:
+        tensors = [each for each in self.tensors if name in (None, each.stored.layer)]
+        products = [each for each in self.products if name in (None, each.layer)]
+        return LayerMemory(
+            name or self.name,
+            sum(each.stored.values for each in tensors if each.stored.kind in (Kind.WEIGHT, Kind.BIAS)),
+            sum(each.law_bits for each in tensors),
+            sum(each.stored.total_bits for each in tensors),
+            sum(each.placement.blocks for each in tensors if each.placement),
+            sum(each.macs for each in products),
+            sum(each.bit_operations for each in products),
+        )
+
+    def require_fit(self) -> None:
+        """Refuse what takes more blocks than the memory has.
+
+        Raises:
+            InputError: too many blocks, with how many there are.
+        """
+        available, needed = self.target.available, self.total.blocks
+        if available is not None and needed > available:
+            raise InputError(
+                f"memory {self.target.name} must have {needed:,} {self.target.block} for {self.name}, not {available:,}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "memory": self.target.name,
+            "block": self.target.block,
+            "available": self.target.available,
+            "total": asdict(self.total),
+            "layers": [asdict(layer) for layer in self.layers],
+            "tensors": [tensor.to_dict() for tensor in self.tensors],
+        }
+
+
+def memory(
+    source: Description | Network | Model,
+    *,
+    profile: str | Path | Profile = "fixed-point",
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    bias_bits: int | None = None,
+    bits: Mapping[str, int] | None = None,
+    keep_float: Sequence[str] = (),
+    widen: Mapping[str, float] | None = None,
+    target: str | Path | MemoryTarget = "ramb36",
+    arrangement: Arrangement | None = None,
+) -> Memory:
+    """Count what a network stores: weights, biases, tables and constants of requantization, tensor by tensor.
+
+    Args:
+        source: a description or a network, counted as the integer model that quantization would make of it (no weight
+            is read), or a model, counted as it is.
+        profile: the arithmetic, which says what stands beside the weights.
+        weight_bits: width of every weight, 1..16; a Bit-RNN description's own, else 8, if left out.
+        activation_bits: width of every activation, likewise.
+        bias_bits: width of every bias, 1..64; the profile's if left out.
+        bits: widths by pattern over tensors, activations and casts; the last pattern that matches counts.
+        keep_float: patterns of layers that stay in float, 32 bits a parameter.
+        widen: factors by pattern over layers, as :func:`fixedsim.widened_description` takes them.
+        target: the memory: a name, a TOML file, ``sram:WORDSxBITS`` or a value.
+        arrangement: how values stand in the words of the memory.
+
+    Raises:
+        InputError: a width out of range, a pattern that matches nothing, a width for a layer that stays in float, or
+            any of the choices for a model, which has them already.
+        NetworkError, ProfileError, ModelError: a network that the profile cannot have.
+        FileError: a memory's file that is not usable.
+    """
+    found = target if isinstance(target, MemoryTarget) else load_memory(target)
+    how = arrangement or Arrangement()
+    if isinstance(source, Model):
+        given = [weight_bits, activation_bits, bias_bits, bits or None, keep_float or None, widen or None]
+        if any(each is not None for each in given):
+            raise InputError("bits, float layers and wider layers must be left out for a model: it has its own")
+        stored = stored_tensors(source)
+        products = [product for layer in source.layers for product in layer_products(layer)]
+        name = source.name
+    else:
+        description = source.description if isinstance(source, Network) else source
+        description = widened_description(description, widen) if widen else description
+        choices = _choices(description, profile, (weight_bits, activation_bits, bias_bits), bits or {}, keep_float)
+        stored, products = described(description, choices)
+        name = description.name
+    laws = _laws(stored)
+    tensors = [TensorMemory(each, law, _placed(found, each, how)) for each, law in zip(stored, laws, strict=True)]
+    return Memory(name, tuple(tensors), tuple(products), found)
+
+
+def _choices(
+    description: Description,
+    profile: str | Path | Profile,
+    widths: tuple[int | None, int | None, int | None],
+    bits: Mapping[str, int],
+    keep_float: Sequence[str],
+) -> Choices:
+    loaded, rule = load_profile(profile), description.bit_rnn
+    weight_bits = widths[0] if widths[0] is not None else rule.weight_bits if rule else loaded.weight.bits
+    activation_bits = widths[1] if widths[1] is not None else rule.activation_bits if rule else loaded.activation.bits
+    if widths[2] is not None and not 1 <= widths[2] <= MAX_BIAS_BITS:
+        raise InputError(f"bias_bits must be in 1..{MAX_BIAS_BITS}, not {widths[2]}")
+    resolved = Widths(
+        description,
+        DEFAULT_BITS if weight_bits is None else weight_bits,
+        DEFAULT_BITS if activation_bits is None else activation_bits,
+        bits,
+    )
+    kept = matching(keep_float, [layer.name for layer in description.layers], "keep-float pattern")
+    for layer in description.layers:
+        both = sorted(resolved.overridden.keys() & layer.tensors().keys())
+        if layer.name in kept and both:
+            raise InputError(f"bits of {both[0]} must be left out, for {layer.name} stays in float")
+    return Choices(loaded, resolved, widths[2], kept, coded=rule is not None)
+
+
+def _laws(stored: Sequence[StoredTensor]) -> list[int]:
+    """The paper's law for each tensor: parameters times the bits of the layer's weights, those before them."""
+    laws, weight_bits = [], FLOAT_BITS
+    for tensor in stored:
+        weight_bits = tensor.bits if tensor.kind is Kind.WEIGHT else weight_bits
+        laws.append(tensor.values * weight_bits if tensor.kind in (Kind.WEIGHT, Kind.BIAS) else 0)
+    return laws
+
+
+def _placed(target: MemoryTarget, tensor: StoredTensor, arrangement: Arrangement) -> Placement | None:
+    if tensor.values == 1:
+        return None
+    columns = tensor.shape[-1]
+    return blocks(target, tensor.values // columns, columns, tensor.bits, arrangement)

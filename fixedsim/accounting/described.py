@@ -1,0 +1,186 @@
+"""What a network would store and compute as an integer model, from its description alone.
+
+The widths of everything behind a layer's weights are read off the layer of one unit that quantization makes under the
+same profile and bits; sizes come from the description. So no weight is needed, and no rule is written twice.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from fixedsim.accounting.products import MatrixProduct, layer_products
+from fixedsim.model.storage import (
+    BIAS_SHIFT_BITS,
+    FLOAT_BITS,
+    Kind,
+    StoredTensor,
+    layer_tables,
+    layer_tensors,
+    table_tensors,
+)
+from fixedsim.network import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer, Network
+from fixedsim.profiles.choices import Granularity
+from fixedsim.profiles.datapath import LookupTable
+from fixedsim.profiles.profile import Profile
+from fixedsim.quantization import quantize
+from fixedsim.quantization.targets import INPUT, Widths, edge_name
+
+_WIDE_BIAS = 32  # biases from this width on need no shift of their own
+_TEMPLATE_BITS = 8  # of its weights, which are replaced
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a network is to become integers: the profile, all widths, and the layers left in float."""
+
+    profile: Profile
+    widths: Widths
+    bias_bits: int | None
+    kept: frozenset[str]
+    coded: bool = False  # a Bit-RNN: the embedding holds codes of its outputs
+
+    def bias_width(self, name: str) -> int | None:
+        """The width that was asked for a bias; None: what the profile says."""
+        own = self.widths.override(name)
+        return self.bias_bits if own is None else own
+
+
+@dataclass(frozen=True)
+class _Template:
+    """What a layer of one unit stores, computes and reads."""
+
+    tensors: tuple[StoredTensor, ...]
+    products: Mapping[str, MatrixProduct]
+    tables: tuple[tuple[str, LookupTable | None], ...]
+
+
+def described(description: Description, choices: Choices) -> tuple[list[StoredTensor], list[MatrixProduct]]:
+    """The tensors that a device stores, tables last and each once, and the matrix products of a time step.
+
+    Where rows have scales of their own, a constant of requantization counts for each row, though rows may turn out
+    to share it; the shift of products counts once for a matrix, that of biases for each row below 32 bits.
+    """
+    tensors: list[StoredTensor] = []
+    products: list[MatrixProduct] = []
+    tables: dict[tuple[str, LookupTable | None], None] = {}
+    before: Layer | None = None
+    for layer in description.layers:
+        if layer.name in choices.kept:
+            tensors += _real_tensors(layer)
+            products += _real_products(layer)
+        else:
+            template = _template_of(layer, before, description, choices)
+            tensors += _sized(layer, template, choices)
+            products += _sized_products(layer, template, choices)
+            tables |= dict.fromkeys(template.tables)
+        before = layer
+    return [*tensors, *table_tensors(list(tables))], products
+
+
+def _kind(name: str) -> Kind:
+    return Kind.BIAS if name.endswith(".bias") else Kind.WEIGHT
+
+
+def _real_tensors(layer: Layer) -> Iterator[StoredTensor]:
+    for name, shape in layer.tensors().items():
+        yield StoredTensor(name, layer.name, _kind(name), shape, FLOAT_BITS)
+
+
+def _real_products(layer: Layer) -> Iterator[MatrixProduct]:
+    for name, shape in layer.tensors().items():
+        if not isinstance(layer, EmbeddingLayer) and len(shape) == 2:
+            yield MatrixProduct(name, layer.name, shape[0] * shape[1], FLOAT_BITS, FLOAT_BITS)
+
+
+def _template_of(layer: Layer, before: Layer | None, description: Description, choices: Choices) -> _Template:
+    widths = choices.widths
+    inputs = None if isinstance(layer, EmbeddingLayer) else widths[INPUT if before is None else edge_name(before)]
+    edge = edge_name(layer)
+    free = layer is description.layers[-1] and widths.override(edge) is None
+    bits = {} if free else {edge: widths[edge]}
+    inner = {name: width for name, width in widths.overridden.items() if _is_inside(name, layer)}
+    biases = {name: choices.bias_width(name) for name in layer.tensors() if name.endswith(".bias")}
+    given = bits | inner | {name: width for name, width in biases.items() if width is not None}
+    small = Description("template", (_of_one_unit(layer),), description.bit_rnn)
+    return _template(small, choices.profile, inputs, tuple(given.items()))
+
+
+def _is_inside(name: str, layer: Layer) -> bool:
+    """Whether a name is that of a cast inside the layer."""
+    return isinstance(layer, LstmLayer) and any(
+        name.startswith(f"{direction}.") and not name.endswith((".weight", ".bias", ".hidden"))
+        for direction in layer.directions
+    )
+
+
+def _of_one_unit(layer: Layer) -> Layer:
+    match layer:
+        case EmbeddingLayer():
+            return replace(layer, vocabulary=1, features=1)
+        case LinearLayer():
+            return replace(layer, inputs=1, outputs=1, bias=True)
+        case LstmLayer():
+            return replace(layer, inputs=1, units=1, bias=True, steps="all")
+
+
+@lru_cache(maxsize=4096)
+def _template(small: Description, profile: Profile, inputs: int | None, bits: tuple[tuple[str, int], ...]) -> _Template:
+    network = Network(small, {name: np.full(shape, 0.5) for name, shape in small.tensors().items()})
+    model = quantize(
+        network,
+        profile=profile,
+        weight_bits=_TEMPLATE_BITS,
+        activation_bits=inputs or _TEMPLATE_BITS,
+        bits=dict(bits),
+        ranges={"*": (-1.0, 1.0)},
+    )
+    (layer,) = model.layers
+    products = {product.weight: product for product in layer_products(layer)}
+    return _Template(tuple(layer_tensors(layer)), products, tuple(layer_tables(layer)))
+
+
+def _sized(layer: Layer, template: _Template, choices: Choices) -> Iterator[StoredTensor]:
+    """The template's tensors with the sizes and weight bits of the layer."""
+    shapes = layer.tensors()
+    by_row = choices.profile.weight.granularity is Granularity.ROW
+    for tensor in template.tensors:
+        match tensor.kind:
+            case Kind.WEIGHT:
+                yield replace(
+                    tensor, shape=shapes[tensor.name], bits=_weight_bits(tensor.name, tensor.bits, layer, choices)
+                )
+            case Kind.BIAS:
+                yield from _sized_bias(tensor, layer, choices)
+            case _ if tensor.name.endswith((".bias.shift", ".product_shift")):
+                if tensor.name.endswith(".product_shift"):
+                    yield tensor
+            case _:
+                weight = tensor.name.rpartition(".")[0]
+                yield replace(tensor, shape=(shapes[weight][0] if by_row else 1,))
+
+
+def _sized_bias(tensor: StoredTensor, layer: Layer, choices: Choices) -> Iterator[StoredTensor]:
+    shape = layer.tensors().get(tensor.name)
+    if shape is None and isinstance(layer, LstmLayer) and layer.forget_bias:
+        shape = (4 * layer.units,)
+    if shape is not None:
+        yield replace(tensor, shape=shape)
+        if tensor.bits < _WIDE_BIAS and choices.profile.bias.fixed is None:
+            name = f"{tensor.name}.shift"
+            yield StoredTensor(name, tensor.layer, Kind.CONSTANT, shape, BIAS_SHIFT_BITS)
+
+
+def _weight_bits(name: str, template_bits: int, layer: Layer, choices: Choices) -> int:
+    """The width asked for, unless the profile's format is fixed or the table holds an embedding's outputs."""
+    coded = isinstance(layer, EmbeddingLayer) and choices.coded
+    return template_bits if choices.profile.weight.fixed is not None or coded else choices.widths[name]
+
+
+def _sized_products(layer: Layer, template: _Template, choices: Choices) -> Iterator[MatrixProduct]:
+    shapes = layer.tensors()
+    for name, product in template.products.items():
+        rows, inputs = shapes[name]
+        bits = _weight_bits(name, product.weight_bits, layer, choices)
+        yield replace(product, macs=rows * inputs, weight_bits=bits)
