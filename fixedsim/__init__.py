@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fixedsim.accounting import activations as activations
     from fixedsim.accounting import memory as memory
     from fixedsim.casts import Overflow as Overflow
     from fixedsim.casts import Rounding as Rounding
@@ -48,6 +49,7 @@ _HOME = {
     "load_profile": "profiles",
     "evaluate": "evaluation",
     "quantize": "quantization",
+    "activations": "accounting",
     "memory": "accounting",
     "widen": "widening",
     "widened_description": "widening",

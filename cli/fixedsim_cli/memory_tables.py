@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fixedsim.accounting import Memory, TensorMemory
+from fixedsim.accounting import ActivationMemory, Memory, TensorMemory
 from fixedsim_cli.output import Column, print_table, shape_text
 
 
@@ -19,6 +19,42 @@ class CountTable:
     headers: tuple[str, ...]
     rows: list[list[Any]]
     note: str
+
+
+def table_of(
+    found: Sequence[tuple[dict[str, Any], Memory]] | Sequence[tuple[dict[str, Any], ActivationMemory]], per: str
+) -> CountTable:
+    """The table of one configuration, ``per`` layer or tensor, or one row for each of several."""
+    label, account = found[0]
+    if isinstance(account, Memory):
+        stored = [(label, each) for label, each in found if isinstance(each, Memory)]
+        if len(stored) > 1:
+            return grid_table(stored)
+        return layer_table(account) if per == "layer" else tensor_table(account)
+    if len(found) > 1:
+        headers = (*_label_headers(label), "peak bytes", "peak in")
+        rows = [[*each.values(), *_peak(live)] for each, live in found if isinstance(live, ActivationMemory)]
+        return CountTable(headers, rows, _activation_note(account))
+    if per == "layer":
+        layers = [[name, bits, _bytes(bits)] for name, bits in account.layers.items()]
+        return CountTable(("layer", "peak bits", "peak bytes"), layers, _activation_note(account))
+    live = account.schedule.live_at(account.schedule.peak_position)
+    tensors = [[name, bits, _bytes(bits)] for name, bits in live.items()]
+    return CountTable(("live at the peak", "bits", "bytes"), tensors, _activation_note(account))
+
+
+def _peak(account: ActivationMemory) -> list[Any]:
+    return [_bytes(account.peak_bits), account.schedule.operations[account.schedule.peak_position].name]
+
+
+def _activation_note(account: ActivationMemory) -> str:
+    size, where = _peak(account)
+    course = f"{account.steps} steps, batch {account.batch}, order {account.order}"
+    return f"{account.name} over {course}: at most {size:,} bytes are live, in {where}"
+
+
+def _label_headers(label: dict[str, Any]) -> list[str]:
+    return [name.replace("_", " ") for name in label]
 
 
 def layer_table(memory: Memory) -> CountTable:
@@ -79,9 +115,8 @@ def _placed(tensor: TensorMemory) -> list[Any]:
 def grid_table(found: Sequence[tuple[dict[str, Any], Memory]]) -> CountTable:
     """One row for each configuration."""
     first = found[0][1]
-    names = list(found[0][0])
     headers = (
-        *(name.replace("_", " ") for name in names),
+        *_label_headers(found[0][0]),
         "parameters",
         "law bytes",
         "exact bytes",

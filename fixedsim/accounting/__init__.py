@@ -1,7 +1,9 @@
 """What a network costs before any hardware exists: storage, blocks of memory, multiply-accumulates."""
 
+from fixedsim.accounting.account import ActivationMemory as ActivationMemory
 from fixedsim.accounting.account import Memory as Memory
 from fixedsim.accounting.account import TensorMemory as TensorMemory
+from fixedsim.accounting.account import activations as activations
 from fixedsim.accounting.account import memory as memory
 from fixedsim.accounting.blocks import Arrangement as Arrangement
 from fixedsim.accounting.blocks import Placement as Placement

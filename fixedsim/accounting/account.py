@@ -6,8 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fixedsim.accounting.activations import activation_schedule, sized_layers
 from fixedsim.accounting.blocks import Arrangement, Placement, blocks
-from fixedsim.accounting.described import Choices, described
+from fixedsim.accounting.described import Choices, described, described_layers
+from fixedsim.accounting.lifetimes import Schedule
 from fixedsim.accounting.products import MatrixProduct, layer_products
 from fixedsim.accounting.targets import MemoryTarget, load_memory
 from fixedsim.errors import InputError
@@ -159,21 +161,107 @@ def memory(
     found = target if isinstance(target, MemoryTarget) else load_memory(target)
     how = arrangement or Arrangement()
     if isinstance(source, Model):
-        given = [weight_bits, activation_bits, bias_bits, bits or None, keep_float or None, widen or None]
-        if any(each is not None for each in given):
-            raise InputError("bits, float layers and wider layers must be left out for a model: it has its own")
+        _refuse_choices(weight_bits, activation_bits, bias_bits, bits or None, keep_float or None, widen or None)
         stored = stored_tensors(source)
         products = [product for layer in source.layers for product in layer_products(layer)]
         name = source.name
     else:
-        description = source.description if isinstance(source, Network) else source
-        description = widened_description(description, widen) if widen else description
-        choices = _choices(description, profile, (weight_bits, activation_bits, bias_bits), bits or {}, keep_float)
+        description, choices = _resolved(
+            source, profile, (weight_bits, activation_bits, bias_bits), bits or {}, keep_float, widen
+        )
         stored, products = described(description, choices)
         name = description.name
     laws = _laws(stored)
     tensors = [TensorMemory(each, law, _placed(found, each, how)) for each, law in zip(stored, laws, strict=True)]
     return Memory(name, tuple(tensors), tuple(products), found)
+
+
+@dataclass(frozen=True)
+class ActivationMemory:
+    """The activations of a network over time; see :func:`activations`."""
+
+    name: str
+    schedule: Schedule
+    steps: int
+    batch: int
+    order: str
+
+    @property
+    def peak_bits(self) -> int:
+        """The most bits that are live at once."""
+        return self.schedule.live_bits[self.schedule.peak_position]
+
+    @property
+    def layers(self) -> dict[str, int]:
+        """The most bits that are live while each layer runs."""
+        return self.schedule.peaks(dict.fromkeys(each.layer for each in self.schedule.operations))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        peak = self.schedule.peak_position
+        return {
+            "steps": self.steps,
+            "batch": self.batch,
+            "order": self.order,
+            "peak_bits": self.peak_bits,
+            "peak": self.schedule.operations[peak].name,
+            "live_at_peak": self.schedule.live_at(peak),
+            "layers": self.layers,
+        }
+
+
+def activations(
+    source: Description | Network | Model,
+    *,
+    steps: int,
+    batch: int = 1,
+    order: str = "sequence",
+    profile: str | Path | Profile = "fixed-point",
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    bits: Mapping[str, int] | None = None,
+    widen: Mapping[str, float] | None = None,
+) -> ActivationMemory:
+    """The memory of activations as a schedule of the general step: which tensors are live when, and the peak.
+
+    Args:
+        source: a description, a network or a model, as :func:`memory` takes them.
+        steps: time steps of a sequence.
+        batch: sequences in lock step.
+        order: ``sequence``, each layer over the whole sequence, or ``streaming``, each step through all layers up to a
+            bidirectional one, which collects its sequence.
+        profile: as :func:`memory`, and so the rest.
+
+    Raises:
+        InputError: steps or batch below 1, an unknown order, a model with layers in float, and as :func:`memory`.
+    """
+    if isinstance(source, Model):
+        _refuse_choices(weight_bits, activation_bits, bits or None, widen or None)
+        layers, name = sized_layers(source), source.name
+    else:
+        description, choices = _resolved(source, profile, (weight_bits, activation_bits, None), bits or {}, (), widen)
+        layers, name = described_layers(description, choices), description.name
+    schedule = activation_schedule(layers, steps=steps, batch=batch, order=order)
+    return ActivationMemory(name, schedule, steps, batch, str(order))
+
+
+def _refuse_choices(*given: object) -> None:
+    if any(each is not None for each in given):
+        raise InputError("bits, float layers and wider layers must be left out for a model: it has its own")
+
+
+def _resolved(
+    source: Description | Network,
+    profile: str | Path | Profile,
+    widths: tuple[int | None, int | None, int | None],
+    bits: Mapping[str, int],
+    keep_float: Sequence[str],
+    widen: Mapping[str, float] | None,
+) -> tuple[Description, Choices]:
+    """The description, wider where asked for, and how it becomes integers."""
+    description = source.description if isinstance(source, Network) else source
+    description = widened_description(description, widen) if widen else description
+    return description, _choices(description, profile, widths, bits, keep_float)
 
 
 def _choices(

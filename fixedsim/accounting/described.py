@@ -10,7 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from fixedsim.accounting.activations import Sized
 from fixedsim.accounting.products import MatrixProduct, layer_products
+from fixedsim.errors import InputError
+from fixedsim.model.layer_kinds import Layer as IntegerOrReal
 from fixedsim.model.storage import (
     BIAS_SHIFT_BITS,
     FLOAT_BITS,
@@ -51,6 +54,7 @@ class Choices:
 class _Template:
     """What a layer of one unit stores, computes and reads."""
 
+    layer: IntegerOrReal
     tensors: tuple[StoredTensor, ...]
     products: Mapping[str, MatrixProduct]
     tables: tuple[tuple[str, LookupTable | None], ...]
@@ -77,6 +81,29 @@ def described(description: Description, choices: Choices) -> tuple[list[StoredTe
             tables |= dict.fromkeys(template.tables)
         before = layer
     return [*tensors, *table_tensors(list(tables))], products
+
+
+def described_layers(description: Description, choices: Choices) -> list[Sized]:
+    """The layers with the widths of all their signals, and the description's sizes.
+
+    Raises:
+        InputError: a layer that stays in float.
+    """
+    found: list[Sized] = []
+    before: Layer | None = None
+    for layer in description.layers:
+        if layer.name in choices.kept:
+            raise InputError(f"layer {layer.name} must not stay in float where activations are scheduled")
+        template = _template_of(layer, before, description, choices).layer
+        match layer:
+            case EmbeddingLayer():
+                found.append(Sized(template, layer.vocabulary, layer.features))
+            case LinearLayer():
+                found.append(Sized(template, layer.inputs, layer.outputs))
+            case LstmLayer():
+                found.append(Sized(template, layer.inputs, layer.units, layer.steps == "last"))
+        before = layer
+    return found
 
 
 def _kind(name: str) -> Kind:
@@ -138,7 +165,7 @@ def _template(small: Description, profile: Profile, inputs: int | None, bits: tu
     )
     (layer,) = model.layers
     products = {product.weight: product for product in layer_products(layer)}
-    return _Template(tuple(layer_tensors(layer)), products, tuple(layer_tables(layer)))
+    return _Template(layer, tuple(layer_tensors(layer)), products, tuple(layer_tables(layer)))
 
 
 def _sized(layer: Layer, template: _Template, choices: Choices) -> Iterator[StoredTensor]:

@@ -62,6 +62,7 @@ WRONG_OUTPUTS = [
 ]
 
 WRONG_DATA = [
+    ("memory ptb-lm --steps 0", "steps must be at least 1, not 0"),
     ("memory ptb-lm --weight-bits 17", "weight_bits must be in 1..16, not 17"),
     ("memory ptb-lm --memory ram", "memory 'ram' is unknown; did you mean 'uram'?"),
     ("memory model.safetensors --weight-bits 4", "must be left out for a model: it has its own"),

@@ -199,3 +199,14 @@ def test_a_memory_that_is_too_small_shows_the_table_and_fails(fixedsim: Command)
     shown = fixedsim("memory", "ptb-lm", "--memory", "small.toml", status=1)
     blocks = int(shown.stdout.splitlines()[5].split()[5].replace(",", ""))
     assert shown.stderr == f"Error: memory small must have {blocks:,} RAM for ptb-lm, not 10\n"
+
+
+def test_activations_are_shown_over_time(fixedsim: Command) -> None:
+    fixedsim(*QUANTIZE)
+    for network in ("net.safetensors", "model.safetensors"):
+        found = json.loads(fixedsim("memory", network, "--steps", "9", "--batch", "2", "--json").stdout)
+        assert found["peak_bits"] == max(found["layers"].values()) == sum(found["live_at_peak"].values())
+    assert "at most" in fixedsim("memory", "model.safetensors", "--steps", "9", "--order", "streaming").output
+    rows = fixedsim("memory", "ptb-lm", "--steps", "9", "--activation-bits", "4,8", "--csv").stdout.splitlines()
+    assert [row.split(",")[0] for row in rows] == ["activation bits", "4", "8"]
+    fixedsim("memory", "ptb-lm", "--steps", "9", "--keep-float", "lstm", status=2)

@@ -10,7 +10,7 @@ import fixedsim
 from fixedsim_cli.options import bits_by_pattern, factor_lists_by_pattern, json_option, numbers
 
 if TYPE_CHECKING:
-    from fixedsim.accounting import Memory
+    from fixedsim.accounting import ActivationMemory, Memory
     from fixedsim.model import Model
     from fixedsim.network import Description, Network
 
@@ -69,15 +69,29 @@ if TYPE_CHECKING:
     show_default=True,
     help="How blocks are counted.",
 )
+@click.option("--steps", type=int, metavar="T", help="Show the memory of activations over T time steps instead.")
+@click.option(
+    "--batch", type=int, default=1, show_default=True, metavar="N", help="Sequences in lock step, with --steps."
+)
+@click.option(
+    "--order",
+    type=click.Choice(["sequence", "streaming"]),
+    default="sequence",
+    show_default=True,
+    help="With --steps: each layer over the sequence, or each step through the layers.",
+)
 @click.option("--per", type=click.Choice(["layer", "tensor"]), default="layer", show_default=True, help="Rows to show.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as comma-separated values.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @json_option
-def command(network: str, per: str, as_csv: bool, as_markdown: bool, as_json: bool, **choices: Any) -> None:
+def command(
+    network: str, per: str, steps: int | None, as_csv: bool, as_markdown: bool, as_json: bool, **choices: Any
+) -> None:
     """Count what a network stores, at any bit widths, in any memory.
 
     Three counts side by side: the paper's law (a parameter takes its layer's weight bits), the exact bits of weights,
-    biases, constants and tables, and the blocks of a memory.
+    biases, constants and tables, and the blocks of a memory. With --steps, the peak of the activations instead: per
+    layer, or per tensor that is live at it.
 
     NETWORK is a preset (ptb-lm, deep-speech), a description in TOML, a file of weights, a model, or the name of a
     network that ships. No weights are needed.
@@ -88,22 +102,37 @@ def command(network: str, per: str, as_csv: bool, as_markdown: bool, as_json: bo
     """
     if as_json + as_csv + as_markdown > 1:
         raise click.UsageError("--json, --csv and --markdown must be given one at a time")
-    from fixedsim_cli.memory_tables import grid_table, layer_table, print_counts, tensor_table
-
     source = _source(network)
-    found = [(label, _account(source, choices, **grid)) for label, grid in _grid(choices)]
-    if as_json:
-        from fixedsim_cli.output import print_json
-
-        documents = [{"choices": label, **account.to_dict()} for label, account in found]
-        print_json(documents[0] if len(documents) == 1 else documents)
-    elif len(found) > 1:
-        print_counts(grid_table(found), as_csv, as_markdown)
+    if steps is None:
+        found = [(label, _storage(source, choices, grid)) for label, grid in _grid(choices)]
+        _show(found, per, as_json, as_csv, as_markdown)
+        for _, account in found:
+            account.require_fit()
     else:
-        account = found[0][1]
-        print_counts(layer_table(account) if per == "layer" else tensor_table(account), as_csv, as_markdown)
-    for _, account in found:
-        account.require_fit()
+        _show(
+            [(label, _activations(source, choices, grid, steps)) for label, grid in _grid(choices)],
+            per,
+            as_json,
+            as_csv,
+            as_markdown,
+        )
+
+
+def _show(
+    found: "list[tuple[dict[str, Any], Memory]] | list[tuple[dict[str, Any], ActivationMemory]]",
+    per: str,
+    as_json: bool,
+    as_csv: bool,
+    as_markdown: bool,
+) -> None:
+    from fixedsim_cli.memory_tables import print_counts, table_of
+    from fixedsim_cli.output import print_json
+
+    if not as_json:
+        print_counts(table_of(found, per), as_csv, as_markdown)
+        return
+    documents = [{"choices": label, **account.to_dict()} for label, account in found]
+    print_json(documents[0] if len(documents) == 1 else documents)
 
 
 def _source(name: str) -> "Description | Network | Model":
@@ -137,9 +166,18 @@ def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]
     return found
 
 
-def _account(source: "Description | Network | Model", choices: dict[str, Any], **grid: Any) -> "Memory":
+def _storage(source: "Description | Network | Model", choices: dict[str, Any], grid: dict[str, Any]) -> "Memory":
     from fixedsim.accounting import Arrangement
 
     how = {name: choices[name] for name in ("lanes", "pad_rows", "align", "ecc", "rule")}
     rest = {name: choices[name] for name in ("profile", "bias_bits", "bits", "keep_float", "target")}
     return fixedsim.memory(source, arrangement=Arrangement(**how), **rest, **grid)
+
+
+def _activations(
+    source: "Description | Network | Model", choices: dict[str, Any], grid: dict[str, Any], steps: int
+) -> "ActivationMemory":
+    if choices["keep_float"]:
+        raise click.UsageError("--keep-float must be left out with --steps: activations are integers")
+    rest = {name: choices[name] for name in ("profile", "bits", "batch", "order")}
+    return fixedsim.activations(source, steps=steps, **rest, **grid)
