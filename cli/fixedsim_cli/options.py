@@ -84,14 +84,15 @@ def _by_pattern(
     return found
 
 
-def check_output(path: Path, suffix: str, *inputs: Path | str | None) -> None:
+def check_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path | str | None) -> None:
     """Refuse a file that could not be written in the end, before the work that makes it.
 
     Raises:
-        FileError: another ending than ``suffix``, a folder that is not there, or a file that is also read.
+        FileError: another ending than those of ``suffix``, a folder that is not there, or a file that is read too.
     """
-    if path.suffix != suffix:
-        raise FileError(f"{path} must end in {suffix}, not {path.suffix!r}")
+    allowed = (suffix,) if isinstance(suffix, str) else suffix
+    if path.suffix not in allowed:
+        raise FileError(f"{path} must end in {' or '.join(allowed)}, not {path.suffix!r}")
     if path.is_dir():
         raise FileError(f"{path} must be a file to write, not a folder")
     if not path.parent.is_dir():

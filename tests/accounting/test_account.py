@@ -1,6 +1,7 @@
 """Storage as accounted: the figures of two networks by sums written out, and the model that quantization makes."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fixedsim
-from fixedsim.accounting import Arrangement, Memory, memory
+from fixedsim.accounting import Arrangement, Memory, memory, plot
 from fixedsim.errors import FixedsimError
 from fixedsim.model.storage import Kind
 from fixedsim.network import Description, LinearLayer, Network, preset
@@ -168,3 +169,19 @@ def test_a_model_has_its_own_widths() -> None:
     model = fixedsim.quantize(random_network(small, 0), ranges=RANGES)
     with pytest.raises(FixedsimError, match="must be left out for a model: it has its own"):
         memory(model, weight_bits=4)
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_pictures_are_drawn(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    pytest.importorskip("matplotlib")
+    for name, account in (
+        ("storage", memory(preset("ptb-lm"))),
+        ("live", fixedsim.activations(preset("ptb-lm"), steps=9)),
+    ):
+        plot(account, tmp_path / f"{name}.{suffix}")
+        assert (tmp_path / f"{name}.{suffix}").read_bytes().startswith(begin)
+
+
+def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FixedsimError, match=r"must end in \.png or \.svg, not '\.pdf'"):
+        plot(memory(preset("ptb-lm")), tmp_path / "storage.pdf")

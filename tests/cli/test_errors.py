@@ -62,6 +62,7 @@ WRONG_OUTPUTS = [
 ]
 
 WRONG_DATA = [
+    ("memory ptb-lm --plot a.pdf", "a.pdf must end in .png or .svg, not '.pdf'"),
     ("memory ptb-lm --steps 0", "steps must be at least 1, not 0"),
     ("memory ptb-lm --weight-bits 17", "weight_bits must be in 1..16, not 17"),
     ("memory ptb-lm --memory ram", "memory 'ram' is unknown; did you mean 'uram'?"),
@@ -95,6 +96,7 @@ WRONG_DATA = [
 ]
 
 WRONG_USAGE = [
+    ("memory ptb-lm --plot a.png --weight-bits 2,4", "--plot needs one configuration, not several"),
     ("memory ptb-lm --weight-bits few", "must be whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
     ("memory ptb-lm --widen lstm=1,x", "must be PATTERN=FACTOR such as 'fc1=1.25', or 'fc1=1,1.5', not 'lstm=1,x'"),
     ("memory ptb-lm --csv --json", "--json, --csv and --markdown must be given one at a time"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fixedsim
-from fixedsim_cli.options import bits_by_pattern, factor_lists_by_pattern, json_option, numbers
+from fixedsim_cli.options import PATH, bits_by_pattern, check_output, factor_lists_by_pattern, json_option, numbers
 
 if TYPE_CHECKING:
     from fixedsim.accounting import ActivationMemory, Memory
@@ -81,11 +81,21 @@ if TYPE_CHECKING:
     help="With --steps: each layer over the sequence, or each step through the layers.",
 )
 @click.option("--per", type=click.Choice(["layer", "tensor"]), default="layer", show_default=True, help="Rows to show.")
+@click.option(
+    "--plot", type=PATH, metavar="FILE", help="Also draw the layers, or with --steps the live bytes: .png, .svg."
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as comma-separated values.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @json_option
 def command(
-    network: str, per: str, steps: int | None, as_csv: bool, as_markdown: bool, as_json: bool, **choices: Any
+    network: str,
+    per: str,
+    steps: int | None,
+    plot: Path | None,
+    as_csv: bool,
+    as_markdown: bool,
+    as_json: bool,
+    **choices: Any,
 ) -> None:
     """Count what a network stores, at any bit widths, in any memory.
 
@@ -102,29 +112,27 @@ def command(
     """
     if as_json + as_csv + as_markdown > 1:
         raise click.UsageError("--json, --csv and --markdown must be given one at a time")
+    if plot is not None:
+        check_output(plot, (".png", ".svg"), network)
     source = _source(network)
+    grid = _grid(choices)
+    if plot is not None and len(grid) > 1:
+        raise click.UsageError("--plot needs one configuration, not several")
     if steps is None:
-        found = [(label, _storage(source, choices, grid)) for label, grid in _grid(choices)]
-        _show(found, per, as_json, as_csv, as_markdown)
+        found: Any = [(label, _storage(source, choices, each)) for label, each in grid]
+    else:
+        found = [(label, _activations(source, choices, each, steps)) for label, each in grid]
+    _show(found, per, as_json, as_csv, as_markdown)
+    if plot is not None:
+        from fixedsim.accounting import plot as draw
+
+        draw(found[0][1], plot)
+    if steps is None:
         for _, account in found:
             account.require_fit()
-    else:
-        _show(
-            [(label, _activations(source, choices, grid, steps)) for label, grid in _grid(choices)],
-            per,
-            as_json,
-            as_csv,
-            as_markdown,
-        )
 
 
-def _show(
-    found: "list[tuple[dict[str, Any], Memory]] | list[tuple[dict[str, Any], ActivationMemory]]",
-    per: str,
-    as_json: bool,
-    as_csv: bool,
-    as_markdown: bool,
-) -> None:
+def _show(found: "list[tuple[dict[str, Any], Any]]", per: str, as_json: bool, as_csv: bool, as_markdown: bool) -> None:
     from fixedsim_cli.memory_tables import print_counts, table_of
     from fixedsim_cli.output import print_json
 
