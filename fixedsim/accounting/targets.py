@@ -3,6 +3,7 @@
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -164,10 +165,15 @@ def load_memory(name_or_path: str | Path) -> MemoryTarget:
         return _parse(_read(path), str(path))
     if name_or_path.startswith("sram:"):
         return _macro(name_or_path)
-    if name_or_path not in memory_names():
-        hint = nearest(name_or_path, memory_names())
-        raise InputError(f"memory {name_or_path!r} is unknown{hint}; or give sram:WORDSxBITS or a path to a TOML file")
-    return _parse((_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8"), f"memory {name_or_path}")
+    return _shipped(name_or_path)
+
+
+@lru_cache
+def _shipped(name: str) -> MemoryTarget:
+    if name not in memory_names():
+        hint = nearest(name, memory_names())
+        raise InputError(f"memory {name!r} is unknown{hint}; or give sram:WORDSxBITS or a path to a TOML file")
+    return _parse((_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8"), f"memory {name}")
 
 
 def _macro(text: str) -> MemoryTarget:
