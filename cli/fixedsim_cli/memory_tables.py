@@ -34,7 +34,7 @@ def table_of(
     if len(found) > 1:
         headers = (*_label_headers(label), "peak bytes", "peak in")
         rows = [[*each.values(), *_peak(live)] for each, live in found if isinstance(live, ActivationMemory)]
-        return CountTable(headers, rows, _activation_note(account))
+        return CountTable(headers, rows, _course(account))
     if per == "layer":
         layers = [[name, bits, _bytes(bits)] for name, bits in account.layers.items()]
         return CountTable(("layer", "peak bits", "peak bytes"), layers, _activation_note(account))
@@ -49,8 +49,11 @@ def _peak(account: ActivationMemory) -> list[Any]:
 
 def _activation_note(account: ActivationMemory) -> str:
     size, where = _peak(account)
-    course = f"{account.steps} steps, batch {account.batch}, order {account.order}"
-    return f"{account.name} over {course}: at most {size:,} bytes are live, in {where}"
+    return f"{_course(account)}: at most {size:,} bytes are live, in {where}"
+
+
+def _course(account: ActivationMemory) -> str:
+    return f"{account.name} over {account.steps} steps, batch {account.batch}, order {account.order}"
 
 
 def _label_headers(label: dict[str, Any]) -> list[str]:

@@ -20,6 +20,18 @@ def bits_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Itera
     return _by_pattern(given, int, "PATTERN=N such as 'lstm.*.weight=4'")
 
 
+profile_option = click.option(
+    "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
+)
+bits_option = click.option(
+    "--bits",
+    callback=bits_by_pattern,
+    metavar="PATTERN=N",
+    multiple=True,
+    help="Width of tensors, activations or casts; the last that matches counts.",
+)
+
+
 def factors_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, float]:
     """Factors by pattern, from texts ``PATTERN=FACTOR``."""
     return _by_pattern(given, float, "PATTERN=FACTOR such as 'fc1=1.25'", once=True)
@@ -44,11 +56,13 @@ def numbers(ctx: click.Context, parameter: click.Parameter, given: str | None) -
     try:
         for part in given.split(","):
             first, _, last = part.partition("..")
-            found += range(int(first), int(last or first) + 1)
+            found += range(int(first), min(int(last or first), int(first) + MAX_NUMBERS) + 1)
     except ValueError:
         found = []
     if not found or len(found) > MAX_NUMBERS:
-        raise click.BadParameter(f"must be whole numbers such as 4, '1,2,4' or '1..8', not {given!r}")
+        raise click.BadParameter(
+            f"must be 1 to {MAX_NUMBERS} whole numbers such as 4, '1,2,4' or '1..8', not {given[:60]!r}"
+        )
     return found
 
 

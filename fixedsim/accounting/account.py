@@ -13,17 +13,15 @@ from fixedsim.accounting.lifetimes import Schedule
 from fixedsim.accounting.products import MatrixProduct, layer_products
 from fixedsim.accounting.targets import MemoryTarget, load_memory
 from fixedsim.errors import InputError
+from fixedsim.formats import MAX_BITS
 from fixedsim.model import Model, StoredTensor, stored_tensors
-from fixedsim.model.storage import Kind
+from fixedsim.model.storage import FLOAT_BITS, Kind
 from fixedsim.network import Description, Network
 from fixedsim.patterns import matching
 from fixedsim.profiles.profile import Profile, load_profile
-from fixedsim.quantization.quantize import DEFAULT_BITS
+from fixedsim.quantization.quantize import default_bits
 from fixedsim.quantization.targets import Widths
 from fixedsim.widening import widened_description
-
-FLOAT_BITS = 32
-MAX_BIAS_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -271,23 +269,16 @@ def _choices(
     bits: Mapping[str, int],
     keep_float: Sequence[str],
 ) -> Choices:
-    loaded, rule = load_profile(profile), description.bit_rnn
-    weight_bits = widths[0] if widths[0] is not None else rule.weight_bits if rule else loaded.weight.bits
-    activation_bits = widths[1] if widths[1] is not None else rule.activation_bits if rule else loaded.activation.bits
-    if widths[2] is not None and not 1 <= widths[2] <= MAX_BIAS_BITS:
-        raise InputError(f"bias_bits must be in 1..{MAX_BIAS_BITS}, not {widths[2]}")
-    resolved = Widths(
-        description,
-        DEFAULT_BITS if weight_bits is None else weight_bits,
-        DEFAULT_BITS if activation_bits is None else activation_bits,
-        bits,
-    )
+    loaded = load_profile(profile)
+    if widths[2] is not None and not 1 <= widths[2] <= MAX_BITS:
+        raise InputError(f"bias_bits must be in 1..{MAX_BITS}, not {widths[2]}")
+    resolved = Widths(description, *default_bits(description, loaded, widths[0], widths[1]), bits)
     kept = matching(keep_float, [layer.name for layer in description.layers], "keep-float pattern")
     for layer in description.layers:
         both = sorted(resolved.overridden.keys() & layer.tensors().keys())
         if layer.name in kept and both:
             raise InputError(f"bits of {both[0]} must be left out, for {layer.name} stays in float")
-    return Choices(loaded, resolved, widths[2], kept, coded=rule is not None)
+    return Choices(loaded, resolved, widths[2], kept, coded=description.bit_rnn is not None)
 
 
 def _laws(stored: Sequence[StoredTensor]) -> list[int]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from fixedsim.accounting.lifetimes import Operation, Schedule
 from fixedsim.errors import InputError
+from fixedsim.kernels.lstm import CELL_SIGNALS
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
@@ -15,15 +16,6 @@ from fixedsim.model.layer_kinds import Layer
 from fixedsim.profiles.datapath import GATES
 
 _DISTINCT_STEPS = 3  # the first, all between, the last: those between are alike
-_CELL_SIGNALS = (
-    "forget_product",
-    "input_product",
-    "forget_addend",
-    "input_addend",
-    "cell",
-    "cell_input",
-    "cell_activation",
-)
 
 
 class Order(StrEnum):
@@ -200,7 +192,7 @@ class _Builder:
         """The operations of one step of one direction; returns the tensor of the new hidden state."""
         path, name = layer.datapath, layer.name
         bits = _signals(layer, each, step)
-        at = {each_name.removeprefix(f"{name}.").rpartition("@")[0]: each_name for each_name in bits}
+        at = {tensor.removeprefix(f"{name}.").rpartition("@")[0]: tensor for tensor in bits}
         hidden, cell = (f"{name}.{what}@{step - 1}" for what in (_written(layer), "cell"))
         if step == 0:
             outputs = each.units if layer.projection is None else layer.outputs
@@ -240,7 +232,11 @@ class _Builder:
                 gate(which, cell)
         if path.coupled is not None:
             run("gate.input", (at["gate.forget"],), "gate.input")
-        run("cell", [at[f"gate.{which}"] for which in GATES[:3]] + [cell], *_CELL_SIGNALS)
+        run(
+            "cell",
+            [at[f"gate.{which}"] for which in GATES[:3]] + [cell],
+            *(key for key in CELL_SIGNALS if key != "hidden"),
+        )
         if late:
             gate("output", at["cell"])
         run("hidden", (at["gate.output"], at["cell_activation"]), "hidden")

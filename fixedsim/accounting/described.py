@@ -180,10 +180,9 @@ def _sized(layer: Layer, template: _Template, choices: Choices) -> Iterator[Stor
                 )
             case Kind.BIAS:
                 yield from _sized_bias(tensor, layer, choices)
-            case _ if tensor.name.endswith((".bias.shift", ".product_shift")):
-                if tensor.name.endswith(".product_shift"):
-                    yield tensor
-            case _:
+            case _ if tensor.name.endswith(".product_shift"):
+                yield tensor
+            case _ if not tensor.name.endswith(".bias.shift"):  # a bias brings its own
                 weight = tensor.name.rpartition(".")[0]
                 yield replace(tensor, shape=(shapes[weight][0] if by_row else 1,))
 

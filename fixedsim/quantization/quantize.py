@@ -13,7 +13,7 @@ from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLi
 from fixedsim.model.layer_kinds import Layer as IntegerOrReal
 from fixedsim.model.layer_kinds import RealLayer
 from fixedsim.model.model import Model
-from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
+from fixedsim.network.description import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
 from fixedsim.network.weights import run_weights
 from fixedsim.patterns import matching
@@ -68,11 +68,7 @@ def quantize(
     """
     choices = load_profile(profile)
     description = network.description
-    rule = description.bit_rnn
-    weight_width = _default(weight_bits, rule.weight_bits if rule else None, _profile_bits(choices.weight))
-    activation_width = _default(
-        activation_bits, rule.activation_bits if rule else None, _profile_bits(choices.activation)
-    )
+    weight_width, activation_width = default_bits(description, choices, weight_bits, activation_bits)
     widths = Widths(description, weight_width, activation_width, bits or {})
     builder = Builder(network, choices, widths)
     method = _method(range_method)
@@ -92,6 +88,17 @@ def quantize(
     }
     last = frozenset(layer.name for layer in description.lstm_layers if layer.steps == "last")
     return Model(description.name, layers, last, description.to_dict(), choices.to_dict(), quantization)
+
+
+def default_bits(
+    description: Description, profile: Profile, weight_bits: int | None, activation_bits: int | None
+) -> tuple[int, int]:
+    """The widths of weights and activations that no pattern names: given, else trained, the profile's, or 8."""
+    rule = description.bit_rnn
+    return (
+        _default(weight_bits, rule.weight_bits if rule else None, _profile_bits(profile.weight)),
+        _default(activation_bits, rule.activation_bits if rule else None, _profile_bits(profile.activation)),
+    )
 
 
 def _default(bits: int | None, trained: int | None, profile: int | None) -> int:

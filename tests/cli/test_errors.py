@@ -97,7 +97,12 @@ WRONG_DATA = [
 
 WRONG_USAGE = [
     ("memory ptb-lm --plot a.png --weight-bits 2,4", "--plot needs one configuration, not several"),
-    ("memory ptb-lm --weight-bits few", "must be whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
+    ("memory ptb-lm --weight-bits few", "must be 1 to 1000 whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
+    ("memory ptb-lm --weight-bits 1..99999999999", "must be 1 to 1000 whole numbers"),
+    (
+        "memory ptb-lm --weight-bits 1..16 --activation-bits 1..1000",
+        "lists must give at most 10000 configurations, not 16000",
+    ),
     ("memory ptb-lm --widen lstm=1,x", "must be PATTERN=FACTOR such as 'fc1=1.25', or 'fc1=1,1.5', not 'lstm=1,x'"),
     ("memory ptb-lm --csv --json", "--json, --csv and --markdown must be given one at a time"),
     ("widen net.safetensors -o wide.safetensors", "Missing option '--widen'"),

@@ -1,5 +1,6 @@
 """``fixedsim memory``: what a network or a model stores at each bit width, and in which blocks of memory."""
 
+import math
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,19 +8,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fixedsim
-from fixedsim_cli.options import PATH, bits_by_pattern, check_output, factor_lists_by_pattern, json_option, numbers
+from fixedsim_cli.options import (
+    PATH,
+    bits_option,
+    check_output,
+    factor_lists_by_pattern,
+    json_option,
+    numbers,
+    profile_option,
+)
 
 if TYPE_CHECKING:
     from fixedsim.accounting import ActivationMemory, Memory
     from fixedsim.model import Model
     from fixedsim.network import Description, Network
 
+MAX_CONFIGURATIONS = 10_000
+
 
 @click.command("memory")
 @click.argument("network")
-@click.option(
-    "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
-)
+@profile_option
 @click.option(
     "--weight-bits",
     callback=numbers,
@@ -33,13 +42,7 @@ if TYPE_CHECKING:
     help="Width of every activation, likewise.  [default: as trained, else 8]",
 )
 @click.option("--bias-bits", type=int, metavar="N", help="Width of every bias.  [default: the profile's]")
-@click.option(
-    "--bits",
-    callback=bits_by_pattern,
-    metavar="PATTERN=N",
-    multiple=True,
-    help="Width of tensors, activations or casts; the last that matches counts.",
-)
+@bits_option
 @click.option("--keep-float", metavar="PATTERN", multiple=True, help="Layers that stay in float: 32 bits a parameter.")
 @click.option(
     "--widen",
@@ -162,6 +165,9 @@ def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]
     }
     widen = choices.pop("widen")
     axes |= {f"widen {pattern}": listed for pattern, listed in widen.items()}
+    count = math.prod(len(values) for values in axes.values())
+    if count > MAX_CONFIGURATIONS:
+        raise click.UsageError(f"lists must give at most {MAX_CONFIGURATIONS} configurations, not {count}")
     found = []
     for values in product(*axes.values()):
         label = {name: value for name, value in zip(axes, values, strict=True) if value is not None}

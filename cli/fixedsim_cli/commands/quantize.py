@@ -7,7 +7,7 @@ import click
 
 import fixedsim
 from fixedsim.errors import InputError
-from fixedsim_cli.options import PATH, bits_by_pattern, check_output, json_option, ranges_by_pattern
+from fixedsim_cli.options import PATH, bits_option, check_output, json_option, profile_option, ranges_by_pattern
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,22 +18,14 @@ if TYPE_CHECKING:
 @click.command("quantize")
 @click.argument("network")
 @click.option("--weights", type=PATH, help="File of weights, where NETWORK is a preset or a TOML description.")
-@click.option(
-    "--profile", default="fixed-point", show_default=True, help="Arithmetic of the hardware: a name or a TOML file."
-)
+@profile_option
 @click.option(
     "--weight-bits", type=int, metavar="N", help="Width of every weight, 1..16.  [default: as trained, else 8]"
 )
 @click.option(
     "--activation-bits", type=int, metavar="N", help="Width of every activation, 1..16.  [default: as trained, else 8]"
 )
-@click.option(
-    "--bits",
-    callback=bits_by_pattern,
-    metavar="PATTERN=N",
-    multiple=True,
-    help="Width of tensors, activations or casts; the last that matches counts.",
-)
+@bits_option
 @click.option(
     "--range",
     "ranges",
