@@ -32,12 +32,17 @@ def table_of(
             return grid_table(stored)
         return layer_table(account) if per == "layer" else tensor_table(account)
     if len(found) > 1:
-        headers = (*_label_headers(label), "peak bytes", "peak in")
-        rows = [[*each.values(), *_peak(live)] for each, live in found if isinstance(live, ActivationMemory)]
+        headers = (*_label_headers(label), "law bytes", "peak bytes", "peak in")
+        rows = [
+            [*each.values(), _bytes(live.law_peak_bits), *_peak(live)]
+            for each, live in found
+            if isinstance(live, ActivationMemory)
+        ]
         return CountTable(headers, rows, _course(account))
     if per == "layer":
-        layers = [[name, bits, _bytes(bits)] for name, bits in account.layers.items()]
-        return CountTable(("layer", "peak bits", "peak bytes"), layers, _activation_note(account))
+        laws = account.law_layers
+        layers = [[name, _bytes(laws[name]), bits, _bytes(bits)] for name, bits in account.layers.items()]
+        return CountTable(("layer", "law bytes", "peak bits", "peak bytes"), layers, _activation_note(account))
     live = account.schedule.live_at(account.schedule.peak_position)
     tensors = [[name, bits, _bytes(bits)] for name, bits in live.items()]
     return CountTable(("live at the peak", "bits", "bytes"), tensors, _activation_note(account))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fixedsim.errors import FileError
 
@@ -96,6 +97,18 @@ def _by_pattern(
         found.pop(pattern, None)
         found[pattern] = value
     return found
+
+
+def refuse_given(names: Iterable[str], why: str) -> None:
+    """Refuse the options of the running command that were given on its command line.
+
+    Raises:
+        UsageError: one of the parameters ``names`` was given, with ``why`` it must not be.
+    """
+    ctx = click.get_current_context()
+    for option in ctx.command.params:
+        if option.name in names and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} {why}")
 
 
 def check_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path | str | None) -> None:

@@ -1,7 +1,7 @@
 """The memory of a network or a model: three ways to count each tensor, and what a time step computes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -176,10 +176,15 @@ def memory(
 
 @dataclass(frozen=True)
 class ActivationMemory:
-    """The activations of a network over time; see :func:`activations`."""
+    """The activations of a network over time; see :func:`activations`.
+
+    ``law`` is the same schedule by the paper's law, run-time memory with k/32 of fp32: every value takes the bits of
+    the activations that its layer reads (the first layer's output, where it reads tokens).
+    """
 
     name: str
     schedule: Schedule
+    law: Schedule
     steps: int
     batch: int
     order: str
@@ -190,9 +195,23 @@ class ActivationMemory:
         return self.schedule.live_bits[self.schedule.peak_position]
 
     @property
+    def law_peak_bits(self) -> int:
+        """The most bits that are live at once by the paper's law."""
+        return self.law.live_bits[self.law.peak_position]
+
+    @property
     def layers(self) -> dict[str, int]:
         """The most bits that are live while each layer runs."""
-        return self.schedule.peaks(dict.fromkeys(each.layer for each in self.schedule.operations))
+        return self._peaks(self.schedule)
+
+    @property
+    def law_layers(self) -> dict[str, int]:
+        """The same by the paper's law."""
+        return self._peaks(self.law)
+
+    @staticmethod
+    def _peaks(schedule: Schedule) -> dict[str, int]:
+        return schedule.peaks(dict.fromkeys(each.layer for each in schedule.operations))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -202,9 +221,11 @@ class ActivationMemory:
             "batch": self.batch,
             "order": self.order,
             "peak_bits": self.peak_bits,
+            "law_peak_bits": self.law_peak_bits,
             "peak": self.schedule.operations[peak].name,
             "live_at_peak": self.schedule.live_at(peak),
             "layers": self.layers,
+            "law_layers": self.law_layers,
         }
 
 
@@ -239,8 +260,9 @@ def activations(
     else:
         description, choices = _resolved(source, profile, (weight_bits, activation_bits, None), bits or {}, (), widen)
         layers, name = described_layers(description, choices), description.name
-    schedule = activation_schedule(layers, steps=steps, batch=batch, order=order)
-    return ActivationMemory(name, schedule, steps, batch, str(order))
+    by_law = [replace(layer, law=True) for layer in layers]
+    schedule, law = (activation_schedule(each, steps=steps, batch=batch, order=order) for each in (layers, by_law))
+    return ActivationMemory(name, schedule, law, steps, batch, str(order))
 
 
 def _refuse_choices(*given: object) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from fixedsim.accounting.lifetimes import Operation, Schedule
 from fixedsim.errors import InputError
+from fixedsim.formats import Format
 from fixedsim.kernels.lstm import CELL_SIGNALS
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
@@ -33,6 +34,22 @@ class Sized:
     inputs: int  # tokens for an embedding: their count
     units: int  # outputs of a fully connected layer, features of an embedding
     last: bool = False  # an LSTM that hands on only its last step
+    law: bool = False  # every value takes the bits of the activations that the layer reads: the paper's law
+
+    def bits(self, form: Format) -> int:
+        """The bits of a value of a format."""
+        return self._read.bits if self.law else form.bits
+
+    @property
+    def _read(self) -> Format:
+        """The format of the activations that the layer reads, or gives where it reads tokens."""
+        match self.layer:
+            case Embedding():
+                return self.layer.output_format
+            case Linear() | Lstm() | Bidirectional():
+                return self.layer.input_format
+            case _:
+                raise InputError(f"layer {self.name} must be an integer layer of a network, not {type(self.layer)}")
 
     @property
     def name(self) -> str:
@@ -42,13 +59,9 @@ class Sized:
     @property
     def input_bits(self) -> int:
         """The bits of the input of one step."""
-        match self.layer:
-            case Embedding():
-                return max(1, (self.inputs - 1).bit_length())
-            case Linear() | Lstm() | Bidirectional():
-                return self.inputs * self.layer.input_format.bits
-            case _:
-                raise InputError(f"layer {self.name} must be an integer layer of a network, not {type(self.layer)}")
+        if isinstance(self.layer, Embedding):
+            return max(1, (self.inputs - 1).bit_length())
+        return self.inputs * self._read.bits
 
 
 def sized_layers(model: Model) -> list[Sized]:
@@ -162,7 +175,7 @@ class _Builder:
         match layer:
             case Embedding() | Linear():
                 output = sequence if kept else f"{each.name}.output@{step}"
-                width = each.units * layer.output_format.bits
+                width = each.units * each.bits(layer.output_format)
                 signals = {} if isinstance(layer, Embedding) else _signals(layer, each, step)
                 signals = {name: bits for name, bits in signals.items() if not name.startswith(f"{each.name}.output")}
                 self.add(output, each.name, (read,), {**signals, output: width * (self.steps if kept else 1)})
@@ -180,7 +193,7 @@ class _Builder:
         if each.last and step < min(self.steps, _DISTINCT_STEPS) - 1:
             return
         outputs = each.units if layer.projection is None else layer.outputs
-        bits = directions * outputs * layer.written_format.bits * (1 if each.last else self.steps)
+        bits = directions * outputs * each.bits(layer.written_format) * (1 if each.last else self.steps)
         self.add(f"{layer.name}.store@{step}", each.name, (hidden,), {f"{each.name}.sequence": bits})
 
     def _bidirectional(self, each: Sized, layer: Bidirectional, source: str) -> None:
@@ -196,7 +209,7 @@ class _Builder:
         hidden, cell = (f"{name}.{what}@{step - 1}" for what in (_written(layer), "cell"))
         if step == 0:
             outputs = each.units if layer.projection is None else layer.outputs
-            state = {hidden: outputs * layer.state_format.bits, cell: each.units * path.read_cell.bits}
+            state = {hidden: outputs * each.bits(layer.state_format), cell: each.units * each.bits(path.read_cell)}
             self.add(f"{name}.reset", each.name, (), state)
 
         def run(what: str, reads: Sequence[str], *signals: str) -> None:
@@ -253,12 +266,12 @@ def _written(layer: Lstm) -> str:
 def _signals(layer: Linear | Lstm, each: Sized, step: int) -> dict[str, int]:
     """The bits of each signal of one step."""
     if isinstance(layer, Linear):
-        return {f"{signal.name}@{step}": each.units * signal.format.bits for signal in layer.signals()}
+        return {f"{signal.name}@{step}": each.units * each.bits(signal.format) for signal in layer.signals()}
     widths = {f"{layer.name}.rescaled_input": each.inputs}
     projected = layer.projection is not None
     found = {}
     for signal in layer.signals():
         of_outputs = projected and (".projection." in signal.name or signal.name.endswith("rescaled_hidden"))
         width = widths.get(signal.name, layer.outputs if of_outputs else each.units)
-        found[f"{signal.name}@{step}"] = width * signal.format.bits
+        found[f"{signal.name}@{step}"] = width * each.bits(signal.format)
     return found

@@ -1,5 +1,6 @@
 """One direction of an LSTM from raws and a profile."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ from fixedsim.assembly.sums import Sums, accumulator, joined, sums
 from fixedsim.assembly.tensors import LstmTensors, Overrides
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ProfileError
-from fixedsim.formats import Format
+from fixedsim.formats import Format, bits_for
 from fixedsim.layers.lstm import Lstm
 from fixedsim.profiles.choices import CastChoices, RuleChoices
 from fixedsim.profiles.datapath import (
@@ -231,19 +232,28 @@ class _Assembly:
         return hidden.format if projection is None or projection.output is None else projection.output
 
     def _cell_products(self, gates: Mapping[str, GateDatapath], cell: Format) -> tuple[Narrowing, Narrowing]:
-        """Both products of the cell: exact ones on the finer of the two scales."""
+        """Both products of the cell: exact ones on the finer of the two scales, as wide as the wider of them needs."""
         form = {gate: choices.output.format for gate, choices in gates.items()}
-        input_gate = form.get("input", form["forget"])
-        scales = form["forget"].scale * cell.scale, input_gate.scale * form["candidate"].scale
-        choices = self.choices.forget_product, self.choices.input_product
-        targets = []
-        for stage, scale, choice in zip(("forget_product", "input_product"), scales, choices, strict=True):
-            exact = CastChoices(
-                format=Format.integer(STEP_BITS - 1).with_scale(min(scales)),
-                rounding=Rounding.FLOOR,
-                overflow=Overflow.SATURATE,
+        operands = (form["forget"], cell), (form.get("input", form["forget"]), form["candidate"])
+        scales = [first.scale * second.scale for first, second in operands]
+        finer = min(scales)
+        width = max(
+            _product_bits(first, second, scale / finer) for (first, second), scale in zip(operands, scales, strict=True)
+        )
+        exact = CastChoices(
+            format=Format.integer(min(width, STEP_BITS - 1)).with_scale(finer),
+            rounding=Rounding.FLOOR,
+            overflow=Overflow.SATURATE,
+        )
+        targets = [
+            self.assembler.cast(f"{self.name}.{stage}", choice or exact, scale)
+            for stage, choice, scale in zip(
+                ("forget_product", "input_product"),
+                (self.choices.forget_product, self.choices.input_product),
+                scales,
+                strict=True,
             )
-            targets.append(self.assembler.cast(f"{self.name}.{stage}", choice or exact, scale))
+        ]
         self._require_same_scale(targets, "forget_product and lstm.input_product", self.choices.forget_addend is None)
         return targets[0], targets[1]
 
@@ -280,6 +290,16 @@ class _Assembly:
         choices = self.choices.hidden.model_copy(update={"format": form})
         fixed = Assembler(self.profile, Overrides(constants=self.assembler.overrides.constants))
         return fixed.cast(name, choices, source)
+
+
+def _product_bits(first: Format, second: Format, ratio: Fraction) -> int:
+    """The least width of every product of two raws less their zero points, brought to a scale finer by ``ratio``."""
+    ends = [
+        math.floor(ratio * (one - first.zero_point) * (other - second.zero_point))
+        for one in (first.raw_min, first.raw_max)
+        for other in (second.raw_min, second.raw_max)
+    ]
+    return bits_for(min(ends), max(ends))
 
 
 def _one(form: Format) -> int:

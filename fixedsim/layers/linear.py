@@ -18,6 +18,7 @@ from fixedsim.execution import (
     format_range,
     require_int64,
 )
+from fixedsim.formats import Format
 from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.layers.recorder import Recorder, Signal
 from fixedsim.profiles.datapath import BiasStage, LinearDatapath
@@ -68,12 +69,12 @@ class Linear:
         )
 
     @property
-    def input_format(self) -> Any:
+    def input_format(self) -> Format:
         """The format of the input raws."""
         return self.datapath.input
 
     @property
-    def output_format(self) -> Any:
+    def output_format(self) -> Format:
         """The format of the output raws."""
         return self.datapath.output.format
 

@@ -323,6 +323,24 @@ def test_the_language_model_streams_with_the_signals_of_its_decoder() -> None:
     assert found.layers["decoder"] == found.peak_bits > found.layers["lstm"]
 
 
+def test_by_the_law_every_value_takes_the_bits_that_its_layer_reads() -> None:
+    """4 steps of 3 inputs and of 2 outputs, and three scratch vectors of 2: 26 values live together in the first."""
+    layers = (LinearLayer("fc", 3, 2, activation="relu"), LinearLayer("out", 2, 2))
+    found = activations(Description("two", layers), steps=4, activation_bits=5)
+    assert found.law_peak_bits == (4 * 3 + 4 * 2 + 3 * 2) * 5
+    assert found.law_layers == {"input": 60, "fc": 130, "out": (4 * 2 + 4 * 2 + 3 * 2) * 5, "output": 40}
+
+
+@pytest.mark.parametrize("order", ["sequence", "streaming"])
+def test_the_law_is_linear_in_the_bits(order: str) -> None:
+    peaks = [
+        activations(preset("deep-speech"), steps=50, activation_bits=bits, order=order).law_peak_bits
+        for bits in (1, 4, 8, 16)
+    ]
+    assert [peak // peaks[0] for peak in peaks] == [1, 4, 8, 16]
+    assert not any(peak % peaks[0] for peak in peaks)
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [

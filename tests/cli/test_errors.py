@@ -97,6 +97,9 @@ WRONG_DATA = [
 
 WRONG_USAGE = [
     ("memory ptb-lm --plot a.png --weight-bits 2,4", "--plot needs one configuration, not several"),
+    ("memory ptb-lm --steps 9 --ecc", "--ecc must be left out with --steps: it is of storage, not of activations"),
+    ("memory ptb-lm --steps 9 --memory uram", "--memory must be left out with --steps"),
+    ("memory ptb-lm --batch 2", "--batch needs --steps: it is of the memory of activations"),
     ("memory ptb-lm --weight-bits few", "must be 1 to 1000 whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
     ("memory ptb-lm --weight-bits 1..99999999999", "must be 1 to 1000 whole numbers"),
     (

@@ -16,6 +16,7 @@ from fixedsim_cli.options import (
     json_option,
     numbers,
     profile_option,
+    refuse_given,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from fixedsim.network import Description, Network
 
 MAX_CONFIGURATIONS = 10_000
+_OF_STORAGE = ("bias_bits", "keep_float", "target", "lanes", "pad_rows", "align", "ecc", "rule")
+_OF_ACTIVATIONS = ("batch", "order")
 
 
 @click.command("memory")
@@ -115,6 +118,10 @@ def command(
     """
     if as_json + as_csv + as_markdown > 1:
         raise click.UsageError("--json, --csv and --markdown must be given one at a time")
+    if steps is None:
+        refuse_given(_OF_ACTIVATIONS, "needs --steps: it is of the memory of activations")
+    else:
+        refuse_given(_OF_STORAGE, "must be left out with --steps: it is of storage, not of activations")
     if plot is not None:
         check_output(plot, (".png", ".svg"), network)
     source = _source(network)
@@ -191,7 +198,5 @@ def _storage(source: "Description | Network | Model", choices: dict[str, Any], g
 def _activations(
     source: "Description | Network | Model", choices: dict[str, Any], grid: dict[str, Any], steps: int
 ) -> "ActivationMemory":
-    if choices["keep_float"]:
-        raise click.UsageError("--keep-float must be left out with --steps: activations are integers")
     rest = {name: choices[name] for name in ("profile", "bits", "batch", "order")}
     return fixedsim.activations(source, steps=steps, **rest, **grid)
