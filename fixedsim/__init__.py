@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fixedsim.network import Description as Description
     from fixedsim.network import Network as Network
     from fixedsim.parting import compare_models as compare_models
+    from fixedsim.planning import plan as plan
     from fixedsim.profiles import Profile as Profile
     from fixedsim.profiles import load_profile as load_profile
     from fixedsim.quantization import quantize as quantize
@@ -51,6 +52,7 @@ _HOME = {
     "quantize": "quantization",
     "activations": "accounting",
     "memory": "accounting",
+    "plan": "planning",
     "widen": "widening",
     "widened_description": "widening",
 }

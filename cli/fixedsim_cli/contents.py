@@ -38,6 +38,19 @@ def load_either(source: str) -> Model | Network:
     return load_network(source)
 
 
+def load_source(source: str) -> Description | Network | Model:
+    """The preset, the description in a TOML file, or what :func:`load_either` gives.
+
+    Raises:
+        FileError, NetworkError: it is none of these.
+    """
+    if source in preset_names():
+        return preset(source)
+    if source.endswith(".toml"):
+        return read_description(Path(source))[0]
+    return load_either(source)
+
+
 def contents(source: str, *, kernels: bool = False) -> dict[str, Any]:
     """What ``source``, a file or the name of a network or a profile, is and holds, as JSON values.
 

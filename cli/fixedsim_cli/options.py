@@ -1,15 +1,19 @@
 """Options and arguments that several commands have."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from fixedsim.errors import FileError
 
+if TYPE_CHECKING:
+    from fixedsim.accounting import Arrangement
+
 Value = TypeVar("Value")
+Command = TypeVar("Command", bound=Callable[..., Any])
 MAX_NUMBERS = 1000  # in one list
 
 PATH: click.Path = click.Path(path_type=Path)
@@ -31,6 +35,70 @@ bits_option = click.option(
     multiple=True,
     help="Width of tensors, activations or casts; the last that matches counts.",
 )
+
+
+ARRANGEMENT = ("lanes", "pad_rows", "align", "ecc", "rule")  # the parameters of an arrangement
+_ARRANGEMENT_OPTIONS = (
+    click.option(
+        "--memory",
+        "target",
+        default="ramb36",
+        show_default=True,
+        metavar="NAME",
+        help="ideal, ramb18, ramb36, uram, m20k, m10k, sram:WORDSxBITS or a TOML file.",
+    ),
+    click.option("--lanes", type=int, default=1, show_default=True, metavar="N", help="Values read at once: one word."),
+    click.option("--pad-rows", is_flag=True, help="Begin each row of a matrix in a word of its own."),
+    click.option(
+        "--align", type=int, default=1, show_default=True, metavar="N", help="Each value takes a multiple of N bits."
+    ),
+    click.option("--ecc", is_flag=True, help="Add SECDED check bits to each word."),
+    click.option(
+        "--rule",
+        type=click.Choice(["least", "single", "bits", "estimate"]),
+        default="least",
+        show_default=True,
+        help="How blocks are counted.",
+    ),
+)
+_FORMS = (
+    click.option("--csv", "as_csv", is_flag=True, help="Print the table as comma-separated values."),
+    click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown."),
+    json_option,
+)
+
+
+def arrangement_options(command: Command) -> Command:
+    """The memory, as ``target``, and how values stand in its words."""
+    return _all(_ARRANGEMENT_OPTIONS, command)
+
+
+def table_options(command: Command) -> Command:
+    """The forms of a table: ``as_csv``, ``as_markdown``, ``as_json``."""
+    return _all(_FORMS, command)
+
+
+def _all(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def arrangement(choices: Mapping[str, Any]) -> "Arrangement":
+    """How values stand in words, from the parameters of :func:`arrangement_options`."""
+    from fixedsim.accounting import Arrangement
+
+    return Arrangement(**{name: choices[name] for name in ARRANGEMENT})
+
+
+def require_one_form(as_json: bool, as_csv: bool, as_markdown: bool) -> None:
+    """Refuse two forms of one table.
+
+    Raises:
+        UsageError: more than one is asked for.
+    """
+    if as_json + as_csv + as_markdown > 1:
+        raise click.UsageError("--json, --csv and --markdown must be given one at a time")
 
 
 def factors_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Pictures of storage and of activations, as PNG or SVG."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,21 @@ from fixedsim.files import write_atomically
 
 SUFFIXES = (".png", ".svg")
 _BYTES_OF_KILO = 8 * 1000
-_INK, _FILL, _SECOND = "#1b3a57", "#3b78b0", "#c8d9e8"
+INK, FILL, SECOND = "#1b3a57", "#3b78b0", "#c8d9e8"
 
 
 def plot(account: Memory | ActivationMemory, path: Path | str) -> None:
     """Draw bars of each layer's storage (the paper's law, exact bits), or the live bytes over the operations.
+
+    Raises:
+        FileError: an ending other than .png and .svg, or a file that cannot be written.
+        DependencyError: matplotlib is not installed.
+    """
+    draw(path, lambda figure: _paint(figure, account))
+
+
+def draw(path: Path | str, paint: Callable[[Any], None]) -> None:
+    """Write what ``paint`` puts on a matplotlib figure.
 
     Raises:
         FileError: an ending other than .png and .svg, or a file that cannot be written.
@@ -28,23 +39,28 @@ def plot(account: Memory | ActivationMemory, path: Path | str) -> None:
     except ImportError:
         raise DependencyError("matplotlib must be installed to draw; pip install 'fixedsim[plots]'") from None
     figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    if isinstance(account, Memory):
-        _bars(axes, account)
-    else:
-        _live(axes, account)
-    axes.spines[["top", "right"]].set_visible(False)
+    paint(figure)
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
     stream = io.BytesIO()
     metadata = {"Date": None} if file.suffix == ".svg" else {}
     figure.savefig(stream, format=file.suffix[1:], dpi=150, metadata=metadata)
     write_atomically(file, stream.getvalue())
 
 
+def _paint(figure: Any, account: Memory | ActivationMemory) -> None:
+    axes = figure.add_subplot()
+    if isinstance(account, Memory):
+        _bars(axes, account)
+    else:
+        _live(axes, account)
+
+
 def _bars(axes: Any, account: Memory) -> None:
     places = range(len(account.layers))
     for offset, colour, label, sizes in (
-        (-0.2, _SECOND, "paper's law", [layer.law_bits for layer in account.layers]),
-        (0.2, _FILL, "exact", [layer.total_bits for layer in account.layers]),
+        (-0.2, SECOND, "paper's law", [layer.law_bits for layer in account.layers]),
+        (0.2, FILL, "exact", [layer.total_bits for layer in account.layers]),
     ):
         heights = [bits / _BYTES_OF_KILO for bits in sizes]
         axes.bar([place + offset for place in places], heights, width=0.4, color=colour, label=label)
@@ -57,12 +73,12 @@ def _bars(axes: Any, account: Memory) -> None:
 def _live(axes: Any, account: ActivationMemory) -> None:
     schedule = account.schedule
     live = [bits / _BYTES_OF_KILO for bits in schedule.live_bits]
-    axes.step(range(len(live)), live, where="mid", color=_FILL)
-    axes.fill_between(range(len(live)), live, step="mid", color=_SECOND)
+    axes.step(range(len(live)), live, where="mid", color=FILL)
+    axes.fill_between(range(len(live)), live, step="mid", color=SECOND)
     peak = schedule.peak_position
-    axes.plot([peak], [live[peak]], "o", color=_INK)
+    axes.plot([peak], [live[peak]], "o", color=INK)
     text = f"{live[peak]:,.1f} kB in {schedule.operations[peak].name}"
-    axes.annotate(text, (peak, live[peak]), textcoords="offset points", xytext=(0, 8), ha="center", color=_INK)
+    axes.annotate(text, (peak, live[peak]), textcoords="offset points", xytext=(0, 8), ha="center", color=INK)
     axes.set_ylim(0, 1.15 * max(live))
     begins = [
         place

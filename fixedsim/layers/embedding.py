@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fixedsim.arrays import require_raws
 from fixedsim.errors import InputError, ModelError
 from fixedsim.execution import PreparedNarrowing, format_range
+from fixedsim.formats import Format
 from fixedsim.layers.parts import row_constants, smallest
 from fixedsim.layers.recorder import Recorder, Signal
 from fixedsim.profiles.datapath import MAX_MULTIPLIER, MAX_SHIFT, EmbeddingDatapath
@@ -61,7 +62,7 @@ class Embedding:
         )
 
     @property
-    def output_format(self) -> Any:
+    def output_format(self) -> Format:
         """The format of the output raws."""
         return self.datapath.output.format
 

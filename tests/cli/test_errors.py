@@ -95,11 +95,28 @@ WRONG_DATA = [
     ("evaluate model.safetensors --text text.txt --vocab text.txt", "end of a line must be in the vocabulary"),
 ]
 
+WRONG_PLANS = [
+    ("plan model.safetensors", "model.safetensors must be a network or its description, not a model"),
+    ("plan ptb-lm --weight-bits 8,17", "weight_bits must be in 1..16, not 17"),
+    ("plan ptb-lm --layers lstn", "widen pattern must match a name, not 'lstn'; did you mean 'lstm'?"),
+    ("plan ptb-lm --count fc1", "tensor pattern must match a name, not 'fc1'"),
+    ("plan ptb-lm --budget 9", "bytes for ptb-lm with all weights at 1 bits, not 9"),
+    ("plan ptb-lm --plot a.pdf", "a.pdf must end in .png or .svg, not '.pdf'"),
+    ("plan nothing", "a .safetensors, .npz or .toml file or a known name, not 'nothing'"),
+    ("plan ptb-lm --text text.txt --vocab vocab.json", "ptb-lm"),
+]
+
 WRONG_USAGE = [
     ("memory ptb-lm --plot a.png --weight-bits 2,4", "--plot needs one configuration, not several"),
     ("memory ptb-lm --steps 9 --ecc", "--ecc must be left out with --steps: it is of storage, not of activations"),
     ("memory ptb-lm --steps 9 --memory uram", "--memory must be left out with --steps"),
     ("memory ptb-lm --batch 2", "--batch needs --steps: it is of the memory of activations"),
+    ("plan ptb-lm --vocab vocab.json", "--vocab needs --text"),
+    ("plan ptb-lm --weights net.safetensors", "--weights needs --text"),
+    ("plan ptb-lm --max-perplexity 9", "--max-perplexity needs --text to evaluate"),
+    ("plan ptb-lm --text text.txt", "--text needs --vocab: it turns the text into tokens"),
+    ("plan ptb-lm --csv --markdown", "--json, --csv and --markdown must be given one at a time"),
+    ("plan ptb-lm --by nibbles", "'nibbles' is not one of 'exact', 'law', 'blocks'"),
     ("memory ptb-lm --weight-bits few", "must be 1 to 1000 whole numbers such as 4, '1,2,4' or '1..8', not 'few'"),
     ("memory ptb-lm --weight-bits 1..99999999999", "must be 1 to 1000 whole numbers"),
     (
@@ -163,7 +180,7 @@ def with_nan(scratch: Path) -> bytes:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("line", "message"), [*WRONG_CHOICES, *WRONG_OUTPUTS, *WRONG_DATA])
+@pytest.mark.parametrize(("line", "message"), [*WRONG_CHOICES, *WRONG_OUTPUTS, *WRONG_DATA, *WRONG_PLANS])
 def test_one_message_and_status_1(fixedsim: Command, line: str, message: str) -> None:
     before = sorted(os.listdir())
     result = fixedsim(*line.split(), status=1)

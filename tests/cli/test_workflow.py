@@ -1,6 +1,7 @@
 """Commands that succeed, one after the other on a tiny network, and what they print and write."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,32 @@ def test_activations_are_shown_over_time(fixedsim: Command) -> None:
     rows = fixedsim("memory", "ptb-lm", "--steps", "9", "--activation-bits", "4,8", "--csv").stdout.splitlines()
     assert [row.split(",")[0] for row in rows] == ["activation bits", "4", "8"]
     fixedsim("memory", "ptb-lm", "--steps", "9", "--keep-float", "lstm", status=2)
+
+
+def test_a_plan_is_shown_and_its_options_make_it(fixedsim: Command) -> None:
+    texts = ("--text", str(DATA / "eval.txt"), "--vocab", str(DATA / "vocab.json"), "--tokens", "300")
+    given = ("plan", "char-lm", "--weight-bits", "2,4,8", "--budget", "40000", *texts, "--results", "trials.jsonl")
+    found = json.loads(fixedsim(*given, "--layers", "lstm", "--json").stdout)
+    assert found["plan"]["size"] <= 40_000 == found["limit"]
+    shown = fixedsim(*given, "--layers", "lstm").stdout.splitlines()
+    (options,) = [line.removeprefix("options: ") for line in shown if line.startswith("options: ")]
+    counted = json.loads(fixedsim("memory", "char-lm", *shlex.split(options), "--json").stdout)
+    assert -(-counted["total"]["total_bits"] // 8) == found["plan"]["size"]
+    bits = [word for word in shlex.split(options) if "weight=" in word or word == "--bits"]
+    fixedsim("quantize", "char-lm", *bits, "-o", "planned.safetensors")
+    measured = json.loads(fixedsim("evaluate", "planned.safetensors", *texts, "--json").stdout)
+    assert measured["perplexity"] == found["plan"]["perplexity"]
+
+
+def test_a_frontier_in_every_form(fixedsim: Command) -> None:
+    pytest.importorskip("matplotlib")
+    given = ("plan", "ptb-lm", "--weight-bits", "4,8", "--by", "law")
+    assert fixedsim(*given, "--csv", "--plot", "frontier.svg").stdout.splitlines()[2].split(",")[:3] == [
+        "4",
+        "2.460",
+        "738",
+    ]
+    assert Path("frontier.svg").read_text().startswith("<?xml")
+    assert "| 4 | 2.460 | 738 |" in fixedsim(*given, "--markdown").stdout
+    assert "738" in fixedsim(*given).stdout
+    assert json.loads(fixedsim(*given, "--json").stdout)["frontier"][1]["widths"] == {"lstm": 738}

@@ -10,13 +10,16 @@ import click
 import fixedsim
 from fixedsim_cli.options import (
     PATH,
+    arrangement,
+    arrangement_options,
     bits_option,
     check_output,
     factor_lists_by_pattern,
-    json_option,
     numbers,
     profile_option,
     refuse_given,
+    require_one_form,
+    table_options,
 )
 
 if TYPE_CHECKING:
@@ -54,27 +57,7 @@ _OF_ACTIVATIONS = ("batch", "order")
     multiple=True,
     help="Layers to widen; 1,1.5,2 gives one row for each.",
 )
-@click.option(
-    "--memory",
-    "target",
-    default="ramb36",
-    show_default=True,
-    metavar="NAME",
-    help="ideal, ramb18, ramb36, uram, m20k, m10k, sram:WORDSxBITS or a TOML file.",
-)
-@click.option("--lanes", type=int, default=1, show_default=True, metavar="N", help="Values read at once: one word.")
-@click.option("--pad-rows", is_flag=True, help="Begin each row of a matrix in a word of its own.")
-@click.option(
-    "--align", type=int, default=1, show_default=True, metavar="N", help="Each value takes a multiple of N bits."
-)
-@click.option("--ecc", is_flag=True, help="Add SECDED check bits to each word.")
-@click.option(
-    "--rule",
-    type=click.Choice(["least", "single", "bits", "estimate"]),
-    default="least",
-    show_default=True,
-    help="How blocks are counted.",
-)
+@arrangement_options
 @click.option("--steps", type=int, metavar="T", help="Show the memory of activations over T time steps instead.")
 @click.option(
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Sequences in lock step, with --steps."
@@ -90,9 +73,7 @@ _OF_ACTIVATIONS = ("batch", "order")
 @click.option(
     "--plot", type=PATH, metavar="FILE", help="Also draw the layers, or with --steps the live bytes: .png, .svg."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print the table as comma-separated values.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
-@json_option
+@table_options
 def command(
     network: str,
     per: str,
@@ -116,15 +97,16 @@ def command(
     Example:
       fixedsim memory deep-speech --weight-bits 4 --widen 'fc[125]=1.25'
     """
-    if as_json + as_csv + as_markdown > 1:
-        raise click.UsageError("--json, --csv and --markdown must be given one at a time")
+    from fixedsim_cli.contents import load_source
+
+    require_one_form(as_json, as_csv, as_markdown)
     if steps is None:
         refuse_given(_OF_ACTIVATIONS, "needs --steps: it is of the memory of activations")
     else:
         refuse_given(_OF_STORAGE, "must be left out with --steps: it is of storage, not of activations")
     if plot is not None:
         check_output(plot, (".png", ".svg"), network)
-    source = _source(network)
+    source = load_source(network)
     grid = _grid(choices)
     if plot is not None and len(grid) > 1:
         raise click.UsageError("--plot needs one configuration, not several")
@@ -153,17 +135,6 @@ def _show(found: "list[tuple[dict[str, Any], Any]]", per: str, as_json: bool, as
     print_json(documents[0] if len(documents) == 1 else documents)
 
 
-def _source(name: str) -> "Description | Network | Model":
-    from fixedsim.network import preset, preset_names, read_description
-    from fixedsim_cli.contents import load_either
-
-    if name in preset_names():
-        return preset(name)
-    if name.endswith(".toml"):
-        return read_description(Path(name))[0]
-    return load_either(name)
-
-
 def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The label and the arguments of each configuration."""
     axes: dict[str, list[Any]] = {
@@ -188,11 +159,8 @@ def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]
 
 
 def _storage(source: "Description | Network | Model", choices: dict[str, Any], grid: dict[str, Any]) -> "Memory":
-    from fixedsim.accounting import Arrangement
-
-    how = {name: choices[name] for name in ("lanes", "pad_rows", "align", "ecc", "rule")}
     rest = {name: choices[name] for name in ("profile", "bias_bits", "bits", "keep_float", "target")}
-    return fixedsim.memory(source, arrangement=Arrangement(**how), **rest, **grid)
+    return fixedsim.memory(source, arrangement=arrangement(choices), **rest, **grid)
 
 
 def _activations(
