@@ -1,0 +1,1 @@
+"""Golden sets: the worked-example device, bit for bit."""
