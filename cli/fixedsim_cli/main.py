@@ -3,8 +3,6 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import click
@@ -12,21 +10,13 @@ import click
 from fixedsim.errors import FixedsimError
 from fixedsim.version import VERSION
 from fixedsim_cli import commands
+from fixedsim_cli.groups import LazyGroup
 
 
-class CommandGroup(click.Group):
-    """Finds commands by their files, imports each when it is used, and shows errors as one message."""
+class CommandGroup(LazyGroup):
+    """The commands of the program; shows errors as one message."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the files in the folder of commands."""
-        return sorted(module.name for module in iter_modules(commands.__path__))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, its module imported now; None where there is no such file."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command: click.Command = import_module(f"{commands.__name__}.{cmd_name}").command
-        return command
+    package = commands
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         """Read the command line; help is printed here."""

@@ -135,6 +135,22 @@ def numbers(ctx: click.Context, parameter: click.Parameter, given: str | None) -
     return found
 
 
+def reasons_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, str]:
+    """Reasons by pattern over corners, from texts ``SITE: CORNER=REASON``."""
+    return _by_pattern(
+        given, str, "'SITE: CORNER=REASON' such as 'lstm.cell: tie*=the cell is exact'", once=True, first=True
+    )
+
+
+waive_option = click.option(
+    "--waive",
+    callback=reasons_by_pattern,
+    metavar="CORNER=WHY",
+    multiple=True,
+    help="Corners that need not be hit, and the reason.",
+)
+
+
 def ranges_by_pattern(
     ctx: click.Context, parameter: click.Parameter, given: Iterable[str]
 ) -> dict[str, tuple[float, float]]:
@@ -148,12 +164,15 @@ def _ends(text: str) -> tuple[float, float]:
 
 
 def _by_pattern(
-    given: Iterable[str], parsed: Callable[[str], Value], wanted: str, *, once: bool = False
+    given: Iterable[str], parsed: Callable[[str], Value], wanted: str, *, once: bool = False, first: bool = False
 ) -> dict[str, Value]:
-    """Values by pattern, each pattern where it was given last, or ``once``: two values for a pattern are refused."""
+    """Values by pattern, each pattern where it was given last, or ``once``: two values for a pattern are refused.
+
+    A pattern ends at the last equals sign, or at the ``first``.
+    """
     found: dict[str, Value] = {}
     for text in given:
-        pattern, _, written = text.rpartition("=")
+        pattern, _, written = text.partition("=") if first else text.rpartition("=")
         try:
             value = parsed(written)
         except ValueError:
