@@ -16,7 +16,8 @@ from fixedsim_cli.options import PATH
 def command(model: Path, output: Path, name: str) -> None:
     """Write C source of a model's reference step.
 
-    C99 source and header, weights and tables included, for a host build or DPI-C. The code is exact: it gives the integers of the scalar specification.
+    C99 source and header, weights and tables included, for a host build or DPI-C. The code is exact: it gives the
+    integers of the scalar specification.
 
     \b
     Example:

@@ -24,7 +24,8 @@ def command(
 ) -> None:
     """Show which corners golden sets hit.
 
-    Corners are the ends, ties, overflows and bits of each cast, and the entries of tables; sets are of one model. A corner that is not hit is out of reach, proven by bounds over all inputs and states; or waived, with a reason; or
+    Corners are the ends, ties, overflows and bits of each cast, and the entries of tables; sets are of one model. A
+    corner that is not hit is out of reach, proven by bounds over all inputs and states; or waived, with a reason; or
     undecided.
 
     \b

@@ -14,9 +14,9 @@ from fixedsim_cli.options import PATH, json_option
 def command(folder: Path, as_json: bool) -> None:
     """Show which neighbouring models a set tells apart.
 
-    Neighbours run on the set's stimuli. They have one cast with another rounding or overflow, an accumulator one bit below what is safe, one table
-    entry off by one, gates swapped, inputs reversed, or a state that is stale. Those that are proven to compute the
-    same are named as equivalent.
+    Neighbours run on the set's stimuli. They have one cast with another rounding or overflow, an accumulator one bit
+    below what is safe, one table entry off by one, gates swapped, inputs reversed, or a state that is stale. Those
+    that are proven to compute the same are named as equivalent.
 
     \b
     Example:

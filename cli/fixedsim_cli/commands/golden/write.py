@@ -81,9 +81,10 @@ def command(
 ) -> None:
     """Write the golden set of a model.
 
-    A set holds the model's integers, stimuli, every signal, and a manifest with digests. Stimuli are directed corners first, then seeded random ones; --level full also drives every row to its extremes and
-    searches for the corners of casts and tables that are still open. The same command gives the same bytes everywhere,
-    and a run that is stopped leaves the old set or none.
+    A set holds the model's integers, stimuli, every signal, and a manifest with digests. Stimuli are directed corners
+    first, then seeded random ones; --level full also drives every row to its extremes and searches for the corners of
+    casts and tables that are still open. The same command gives the same bytes everywhere, and a run that is stopped
+    leaves the old set or none.
 
     \b
     Example:
