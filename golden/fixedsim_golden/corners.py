@@ -57,17 +57,17 @@ def sites(model: Model) -> list[Site]:
             if isinstance(stage.source, Applied) and stage.source.activation == table
         ]
         made.append(_table(name, table, readers, reached))
-    every = tried(model)
-    return [_closed(site, every) for site in made]
+    groups = tried(model)
+    return [_closed(site, groups) for site in made]
 
 
-def _closed(site: Site, every: Signals) -> Site:
-    """The site without the corners that no input of its layer reaches, where every input was tried."""
-    if not site.reads or any(name not in every for name in site.reads):
-        return site
-    return replace(
-        site, possible=site.possible & site.hits(every), bounds=f"{site.bounds}; every input of the layer was tried"
-    )
+def _closed(site: Site, groups: Sequence[Signals]) -> Site:
+    """The site without the corners that no value of what it reads reaches, where all of them are known."""
+    for group in groups:
+        if site.reads and all(name in group for name in site.reads):
+            bounds = f"{site.bounds}; every value was tried"
+            site = replace(site, possible=site.possible & site.hits(group), bounds=bounds)
+    return site
 
 
 def _accumulator(name: str, form: Format, reached: Reaches) -> Site:

@@ -66,8 +66,8 @@ class Inputs:
 
     @property
     def zero(self) -> int:
-        """The raw that means zero, or the one nearest to it."""
-        return min(max(self.form.zero_point, self.form.raw_min), self.form.raw_max)
+        """The raw that means zero, or one next to it."""
+        return int(snapped(self.form.zero_point, self.form))
 
 
 def _matrices(layer: object) -> list[NDArray[Any]]:
@@ -98,7 +98,13 @@ def matched(weights: Any, form: Format, *, high: bool) -> Integers:
 def shrunk(raws: Integers, form: Format, share: int | Integers, of: int | Integers) -> Integers:
     """Raws ``share / of`` as far from zero, toward zero."""
     centred = (raws - form.zero_point) * share
-    return np.asarray(np.sign(centred) * (np.abs(centred) // of) + form.zero_point, dtype=np.int64)
+    return snapped(np.sign(centred) * (np.abs(centred) // of) + form.zero_point, form)
+
+
+def snapped(values: Any, form: Format) -> Integers:
+    """The nearest raws, those below where a step is skipped."""
+    inside = np.clip(np.asarray(values, dtype=np.int64), form.raw_min, form.raw_max)
+    return np.asarray(inside - (inside - form.raw_min) % form.raw_step, dtype=np.int64)
 
 
 def drawn_state(model: Model, draw: Draw, kind: int) -> State:

@@ -68,9 +68,14 @@ class FormatRecord(Record):
 
 
 class NarrowingRecord(Record):
-    """How a signal is narrowed from ``source * multiplier / 2**shift``; the constants of rows stand in entries."""
+    """How a signal is narrowed from ``source * multiplier / 2**shift``; the constants of rows stand in entries.
+
+    ``function`` is what the source evaluates at the one signal that it reads, where it does; a table's values stand
+    in the entry that it names.
+    """
 
     reads: list[str]
+    function: dict[str, Any] | None
     rounding: str
     overflow: str
     form: str

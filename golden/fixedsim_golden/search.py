@@ -1,6 +1,6 @@
 """A search for corners: many steps at once from states put in, of which those that hit something new are kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ from fixedsim.formats import Format
 from fixedsim.layers.lstm import Lstm
 from fixedsim.model import Model
 from fixedsim_golden.cases import Case, Start
+from fixedsim_golden.construction import Constructor, Target, by_lstm
 from fixedsim_golden.corners import Site
-from fixedsim_golden.drawing import Draw, Inputs, State, input_rows, matched, shrunk
+from fixedsim_golden.drawing import Draw, Inputs, State, input_rows, matched, shrunk, snapped
 from fixedsim_golden.playing import lstms
 from fixedsim_golden.stages import previous
 
@@ -64,6 +65,8 @@ def searched(model: Model, covered: Covered, seed: int, rounds: int, progress: P
     """Add one-step sequences until no corner is open, ``rounds`` are over, or too many rounds find nothing."""
     found = _Found(model, list(covered.cases), list(covered.sites), [each.copy() for each in covered.hits])
     maker, idle = _Maker(model, Draw(seed)), 0
+    for batch in _constructed(maker, found):
+        found.add(batch)
     for turn in range(rounds):
         if not found.covered.open or idle == _GIVE_UP:
             break
@@ -73,6 +76,16 @@ def searched(model: Model, covered: Covered, seed: int, rounds: int, progress: P
         if progress is not None:
             progress(turn + 1, rounds)
     return found.covered
+
+
+def _constructed(maker: "_Maker", found: "_Found") -> Iterator[_Batch]:
+    """Steps that are worked out for the corners of tables that are open."""
+    constructor = Constructor(maker.model)
+    for site, seen in zip(found.sites, found.hits, strict=True):
+        if site.runs is not None:
+            open_ = site.runs[site.possible & ~seen]
+            for lstm, targets in by_lstm(list(constructor.targets(site.reads, open_))).items():
+                yield maker.steps(lstm, targets)
 
 
 class _Found:
@@ -140,6 +153,13 @@ class _Maker:
         self.model, self.draw = model, draw
         self.inputs, self.weights, self.parts = Inputs.of(model), input_rows(model), lstms(model)
 
+    def steps(self, lstm: str, targets: Sequence[Target]) -> _Batch:
+        """The steps of targets, other states and cells drawn."""
+        made = self._even(len(targets))
+        states = dict(made.states)
+        states[lstm] = np.stack([target.hidden for target in targets]), made.states[lstm][1]
+        return _Batch(np.stack([target.inputs for target in targets]), states)
+
     def batch(self, turn: int) -> _Batch:
         """Rows driven part of the way to their extremes; even raws; small ones; and one step with every cell."""
         kinds = (self._graded, self._even, self._sweep, self._graded, self._small, self._sweep)
@@ -164,7 +184,7 @@ class _Maker:
         ends = self.draw.below(2, (quarter, part.units))
         cells[:quarter] = np.where(ends > 0, form.raw_max, form.raw_min)
         cells[quarter : 2 * quarter] >>= self.draw.below(form.bits, (quarter, 1))
-        return np.asarray(np.clip(cells, form.raw_min, form.raw_max), dtype=np.int64)
+        return snapped(cells, form)
 
     def _small(self) -> _Batch:
         made = self._even()
@@ -190,11 +210,11 @@ class _Maker:
         chosen = weights[rows % len(weights)]
         ends = np.where(high[:, None] > 0, matched(chosen, form, high=True), matched(chosen, form, high=False))
         shares = self.draw.below(1025, (len(rows), 1))
-        near = self.draw.below(2, (len(rows), 1)) > 0  # half of them come within an eighth of the extreme
-        shares = np.where(near, 1024 - shares // 8, shares)
+        spread = self.draw.below(1 << 30, ends.shape) % (1 << self.draw.below(form.bits, (len(rows), 1)))
+        near = self.draw.below(2, (len(rows), 1)) > 0  # half of them: the extreme, less a little in each place
+        inside = np.where(ends == form.raw_max, ends - spread, ends + spread)
         jitter = self.draw.below(5, ends.shape) - 2
-        moved = np.clip(shrunk(ends, form, shares, 1024) + jitter, form.raw_min, form.raw_max)
-        return np.asarray(moved, dtype=np.int64)
+        return snapped(np.where(near, inside, shrunk(ends, form, shares, 1024) + jitter), form)
 
     def _promising(self) -> _Batch:
         """One step of many whose gates have a raw with many zeros at the end: products with it land on ties."""
@@ -221,6 +241,6 @@ class _Maker:
             first = self.draw.below(form.levels, (1, part.units))
             places = (np.arange(count)[:, None] + first) % form.levels
             hidden = np.broadcast_to(few.states[name][0][:1], (count, part.outputs))
-            states[name] = np.ascontiguousarray(hidden), form.raw_min + places
+            states[name] = np.ascontiguousarray(hidden), form.raw_min + form.raw_step * places
         inputs = np.broadcast_to(few.inputs[:1], (count, *few.inputs.shape[1:]))
         return _Batch(np.ascontiguousarray(inputs), states)

@@ -4,22 +4,25 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from fixedsim.errors import FileError, InputError, nearest
 from fixedsim.model import Model
 from fixedsim.model.model import ARITHMETIC
+from fixedsim.profiles.datapath import Activation, LookupTable
 from fixedsim.version import VERSION
 from fixedsim_golden.cases import FLAGS, Case
 from fixedsim_golden.encodings import ENCODINGS, Layout, to_words, write_npy
 from fixedsim_golden.manifest import NAME, SCHEMA, FormatRecord, written
 from fixedsim_golden.playing import Entry, play, require_integers
-from fixedsim_golden.stages import Stage, stages
-from fixedsim_golden.tensors import GATE_ROWS, stored, with_bias
+from fixedsim_golden.stages import Applied, Stage, stages
+from fixedsim_golden.tensors import GATE_ROWS, named_tables, stored, with_bias
 
 MODEL_FILE = "model.safetensors"
 Progress = Callable[[int, int], None]
@@ -153,10 +156,10 @@ def _fill(
     saved = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     tensors = stored(model)
     entries = [*play(model, cases, signals), *tensors, *(with_bias(tensors) if files.with_bias else ())]
-    known = stages(model)
+    narrowings = {name: _narrowing(stage, named_tables(model)) for name, stage in stages(model).items()}
     records = []
     for place, entry in enumerate(entries):
-        records.append(_entry(folder, entry, files, known.get(entry.name)))
+        records.append(_entry(folder, entry, files, narrowings.get(entry.name)))
         if progress is not None:
             progress(place + 1, len(entries))
     flags = {flag for case in cases for flag in case.flags}
@@ -190,7 +193,7 @@ def _cases(cases: Iterable[Case]) -> Iterable[dict[str, Any]]:
         first += case.steps
 
 
-def _entry(folder: Path, entry: Entry, files: Files, stage: Stage | None) -> dict[str, Any]:
+def _entry(folder: Path, entry: Entry, files: Files, narrowing: dict[str, Any] | None) -> dict[str, Any]:
     layout = layout_of(entry, files)
     words = to_words(entry.raws, entry.format, layout)
     path = f"npy/{entry.name}.npy"
@@ -210,7 +213,7 @@ def _entry(folder: Path, entry: Entry, files: Files, stage: Stage | None) -> dic
         "layout": layout.to_dict(),
         "words": len(words),
         "word_bits": words.word_bits,
-        "narrowing": None if stage is None else _narrowing(stage),
+        "narrowing": narrowing,
         "files": records,
     }
 
@@ -231,10 +234,12 @@ def identifier(name: str) -> str:
     return "".join(sign if sign.isalnum() else "_" for sign in name)
 
 
-def _narrowing(stage: Stage) -> dict[str, Any]:
+def _narrowing(stage: Stage, tables: Mapping[str, LookupTable]) -> dict[str, Any]:
     given = stage.narrowing
+    applied = stage.source.activation if isinstance(stage.source, Applied) else None
     return {
         "reads": list(stage.reads),
+        "function": None if applied is None else _function(applied, tables),
         "rounding": str(given.rounding),
         "overflow": str(given.overflow),
         "form": str(given.form),
@@ -242,3 +247,12 @@ def _narrowing(stage: Stage) -> dict[str, Any]:
         "multiplier": given.multiplier,
         "shift": given.shift,
     }
+
+
+def _function(activation: Activation, tables: Mapping[str, LookupTable]) -> dict[str, Any]:
+    """The numbers of a function; a table by the name of its entry."""
+    found: dict[str, Any] = TypeAdapter(type(activation)).dump_python(activation, mode="json", exclude={"values"})
+    found["format"] = activation.format.name
+    if isinstance(activation, LookupTable):
+        found["table"] = next(name for name, table in tables.items() if table == activation)
+    return found
