@@ -113,7 +113,7 @@ class _Found:
             if site.runs is None or not len(open_):
                 continue
             raws = np.concatenate([signals[name] for name in site.reads], axis=1)
-            order = np.argsort(raws, axis=None)
+            order = np.argsort(raws, axis=None, kind="stable")
             ascending = raws.reshape(-1)[order]
             first = np.searchsorted(ascending, site.runs[open_, 0])
             end = np.searchsorted(ascending, site.runs[open_, 1], side="right")

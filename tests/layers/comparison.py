@@ -28,7 +28,7 @@ def require_equal_traces(left: Mapping[str, NDArray[Any]], right: Mapping[str, N
         require_equal(raws, right[name], name, group)
 
 
-def report(terminal: pytest.TerminalReporter, group: str) -> None:
-    """Write how many integers of a group were compared."""
-    if COMPARED[group]:
-        terminal.write_line(f"{group}: {COMPARED[group]:,} integers compared and found equal")
+def report(terminal: pytest.TerminalReporter) -> None:
+    """Write how many integers of each group were compared."""
+    for group, count in sorted(COMPARED.items()):
+        terminal.write_line(f"{group}: {count:,} integers compared and found equal")
