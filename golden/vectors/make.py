@@ -68,7 +68,7 @@ VENDORS = {
 
 
 def collection() -> list[Collected]:
-    """All sets: smoke ones of every layer, full ones of the LSTM under the project's own profiles."""
+    """All sets: smoke ones of every layer, and full ones under the project's own profiles."""
     found = [
         Collected(layer, profile, bits, bits, "smoke")
         for profile in OWN
@@ -78,7 +78,13 @@ def collection() -> list[Collected]:
     found += [
         Collected(layer, profile, *bits, "smoke") for profile, bits in VENDORS.items() for layer in ("linear", "lstm")
     ]
-    return found + [Collected("lstm", profile, bits, bits, "full") for profile in OWN for bits in (8, 4, 2, 1)]
+    found += [
+        Collected(layer, profile, bits, bits, "full")
+        for profile in OWN
+        for bits in (8, 4, 2, 1)
+        for layer in ("lstm", *(["linear"] if bits in (8, 2) else []))
+    ]
+    return [*found, Collected("bilstm", "fixed-point", 4, 4, "full"), Collected("bilstm", "bit-rnn", 2, 2, "full")]
 
 
 def model_of(wanted: Collected) -> Model:
