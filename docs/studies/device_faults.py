@@ -3,8 +3,8 @@
     python docs/studies/device_faults.py SETS -o FOLDER [--processes N]
 
 SETS is a folder of golden sets of one-layer models, such as golden/vectors. Writes FOLDER/results.jsonl, a line for
-each fault and set, and FOLDER/table.md. It may be stopped and started again: what stands in the results is not run again.
-Needs Icarus Verilog.
+each fault and set, and FOLDER/table.md. It may be stopped and started again: what stands in the results is not run
+again. Needs Icarus Verilog.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from fixedsim.model import Model
 from fixedsim.profiles.datapath import Form, Interpolation, LookupTable
 from fixedsim.spec.casts import round_shift
 from fixedsim_golden.exhaustion import tried
-from fixedsim_golden.reach import Reach, Reaches, overflows, reaches
+from fixedsim_golden.reach import Reach, Reaches, least_raw, overflows, reaches, unlimited
 from fixedsim_golden.stages import Applied, Signals, Stage, stages
 from fixedsim_golden.tensors import named_tables
 
@@ -138,7 +138,10 @@ def _cast(stage: Stage, reached: Reaches) -> Site:
     names = [*ends, *bits.names]
     possible += bits.possible
     bounds = f"{min(unit.low for unit in units)}..{max(unit.high for unit in units)} of {form.name}"
-    if stage.source is None or stage.signal not in reached.sources:
+    unknown = "what it reads is no single number" if stage.source is None else ""
+    if given.primitive is not None:
+        unknown = f"where {given.primitive} rounds and overflows is its own"
+    if unknown or stage.signal not in reached.sources:
         return Site(
             stage.signal,
             "cast",
@@ -146,7 +149,7 @@ def _cast(stage: Stage, reached: Reaches) -> Site:
             np.array(possible),
             lambda signals: np.array([*_ends(signals[stage.signal], form), *bits.hits(signals[stage.signal])]),
             (stage.signal,),
-            f"{bounds}; what it reads is no single number",
+            f"{bounds}; {unknown or 'what it reads is not known'}",
         )
     word = "wraps" if given.overflow in _WRAPPING else "saturates"
     extra = [f"{word} low", f"{word} high", *TIES]
@@ -205,8 +208,7 @@ def _events(stage: Stage, signals: Signals) -> list[bool]:
     source = stage.source.of(signals)
     wide = _rounded(stage, source)
     form = stage.narrowing.format
-    least = -form.raw_max if stage.narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed else form.raw_min
-    events = [bool(np.any(wide < max(least, form.raw_min))), bool(np.any(wide > form.raw_max))]
+    events = [bool(np.any(wide < least_raw(stage.narrowing))), bool(np.any(wide > form.raw_max))]
     if not _ties(stage):
         return [*events, *(False for _ in TIES)]
     ties = _tied(stage, source)
@@ -219,8 +221,7 @@ def _rounded(stage: Stage, source: Any) -> Any:
     given = stage.narrowing
     if given.primitive is not None:
         return np.clip(source, given.format.raw_min, given.format.raw_max)
-    wide = replace(given, format=Format.integer(64), overflow=Overflow.SATURATE, saturated_bits=0)
-    return narrow(source, wide, stage.multiplier, stage.shift)
+    return narrow(source, unlimited(given), stage.multiplier, stage.shift)
 
 
 def _tied(stage: Stage, source: Any) -> tuple[Hits, Hits]:

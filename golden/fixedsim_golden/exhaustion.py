@@ -5,6 +5,7 @@ progression, which a few shifts do. Inputs and hidden states may be any raws, ea
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,10 +26,11 @@ from fixedsim.profiles.datapath import BiasStage, GateDatapath, Narrowing
 Integers = NDArray[np.int64]
 Group = dict[str, Integers]
 _MOST_BITS = 1 << 24  # the span of a set
-_MOST_WORK = 1 << 31  # 64-bit words of all shifts together
+_MOST_WORK = 1 << 29  # 64-bit words of all shifts together
 _MOST_VALUES = 1 << 23  # of all units of a group together
 
 
+@lru_cache(maxsize=2)
 def tried(model: Model) -> list[Group]:
     """Groups of signals with every raw that they can have, ``(values, units)`` and in step within a group.
 
@@ -104,6 +106,8 @@ def _lstm(layer: Lstm) -> tuple[list[Group], Group]:
     folded = path.folded_zero_point
     inputs = columns_of(path.read_input, layer.input_matrix.inputs, folded=folded)
     hidden = columns_of(layer.accumulators.read_hidden, layer.outputs, folded=folded)
+    if path.joint and np.any(layer.input_matrix.product_shift != layer.recurrent_matrix.product_shift):
+        return [], {}  # one guard for a row of both matrices would not do
     if path.joint:
         weights = np.concatenate([layer.input_matrix.centred, layer.recurrent_matrix.centred], axis=1)
         kinds = {
@@ -190,7 +194,7 @@ def _rows(
     if not products.proven or guard is None or lows != highs:
         return None
     spans = [_span(row, columns) for row in weights]
-    shifts = len(columns) * max(column.levels.bit_length() for column in columns)
+    shifts = sum(column.levels.bit_length() for column in columns)
     work = sum(span // 64 + 1 for span in spans) * shifts
     if max(spans) > _MOST_BITS or work > _MOST_WORK or (max(spans) + 1) * len(spans) > 8 * _MOST_VALUES:
         return None

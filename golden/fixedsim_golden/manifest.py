@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,7 +46,7 @@ class FormatRecord(Record):
     raw_min: int
     raw_max: int
     raw_step: int
-    scale: Annotated[str, Field(pattern=r"^[0-9]+(/[0-9]+)?$")]
+    scale: Annotated[str, Field(pattern=r"^[0-9]{1,400}(/[1-9][0-9]{0,399})?$")]
     zero_point: int
 
     @classmethod
@@ -170,7 +171,7 @@ class Manifest(Record):
         Raises:
             KeyError: there is none.
         """
-        return next(entry for entry in self.entries if entry.name == name)
+        return {entry.name: entry for entry in self.entries}[name]
 
 
 def root_digest(document: Mapping[str, Any]) -> str:
@@ -217,7 +218,40 @@ def read_manifest(folder: Path) -> Manifest:
     wanted = root_digest(document)
     if manifest.digest != wanted:
         raise FileError(f"{path}: digest must be {wanted}, that of the content, not {manifest.digest}")
+    _check_names(manifest, path)
+    _check_cases(manifest, path)
     return manifest
+
+
+def _check_names(manifest: Manifest, path: Path) -> None:
+    """Refuse a name that stands for two entries, or a path for two files.
+
+    Raises:
+        FileError: there is one.
+    """
+    for what, names in (
+        ("entry", [entry.name for entry in manifest.entries]),
+        ("path", [file.path for file in manifest.files]),
+    ):
+        ascending = sorted(names)
+        twice = next((name for name, after in pairwise(ascending) if name == after), None)
+        if twice is not None:
+            raise FileError(f"{path}: {what} {twice!r} must be there once, not twice")
+
+
+def _check_cases(manifest: Manifest, path: Path) -> None:
+    """Refuse cases that do not follow one another, or that are reset outside their steps.
+
+    Raises:
+        FileError: there is one.
+    """
+    first = 0
+    for case in manifest.cases:
+        if case.first != first:
+            raise FileError(f"{path}: first of case {case.id!r} must be {first}, not {case.first}")
+        if any(not 1 <= step < case.steps for step in case.resets):
+            raise FileError(f"{path}: resets of case {case.id!r} must be in 1..{case.steps - 1}, not {case.resets}")
+        first += case.steps
 
 
 def json_schema() -> dict[str, Any]:

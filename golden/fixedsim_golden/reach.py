@@ -211,11 +211,22 @@ def overflows(narrowing: Narrowing, source: Reach, multiplier: int, shift: int) 
     """Whether the rounded value can be below the format's raws, and above them; a primitive may always."""
     if narrowing.primitive is not None:
         return True, True
-    wide = replace(narrowing, format=_WIDE, overflow=Overflow.SATURATE, saturated_bits=0)
+    wide = unlimited(narrowing)
     low, high = (narrow(end, wide, multiplier, shift) for end in (source.low, source.high))
+    return low < least_raw(narrowing), high > narrowing.format.raw_max
+
+
+def unlimited(narrowing: Narrowing) -> Narrowing:
+    """The narrowing to 64 bits, its zero point kept: what is there before the overflow."""
+    form = replace(_WIDE, zero_point=narrowing.format.zero_point)
+    return replace(narrowing, format=form, overflow=Overflow.SATURATE, saturated_bits=0)
+
+
+def least_raw(narrowing: Narrowing) -> int:
+    """The lowest raw that does not overflow."""
     form = narrowing.format
-    least = -form.raw_max if narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed else form.raw_min
-    return low < max(least, form.raw_min), high > form.raw_max
+    symmetric = narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
+    return max(form.raw_min, -form.raw_max) if symmetric and form.raw_max >= 0 else form.raw_min
 
 
 def _narrowed(narrowing: Narrowing, source: Reach, product: Reach, multiplier: int, shift: int) -> Reach:

@@ -1,7 +1,7 @@
 """A golden set that is there: its manifest, its model, its cases, and its entries as raws, every file checked."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,10 +82,14 @@ class GoldenSet:
             if raws.shape != shape:
                 raise FileError(f"{source} must have the shape {shape}, not {raws.shape}")
             return raws
+        if encoding not in ENCODINGS:
+            raise FileError(f"{source}: encoding must be one of {', '.join(ENCODINGS)}, not {encoding!r}")
         read = ENCODINGS[encoding].read(content, entry.word_bits, source, limit=entry.words)
         if read.faults:
             place, reason = next(iter(read.faults.items()))
             raise FileError(f"{source}: word {place} must be readable, but {reason}")
+        if len(read.words) != entry.words:
+            raise FileError(f"{source} must have {entry.words} words, not {len(read.words)}")
         try:
             return from_words(read.words, shape, entry.format.format, Layout.from_dict(entry.layout))
         except FixedsimError as error:
@@ -109,11 +113,17 @@ class GoldenSet:
         Raises:
             FileError: a file that is missing or damaged.
         """
-        inputs = self.raws("input")
         names = list(lstms(self.model))
+        known = {entry.name for entry in self.manifest.entries}
+        needed = ["input", *(f"{name}.initial_state.{what}" for name in names for what in ("hidden", "cell"))]
+        missing = [name for name in needed if name not in known]
+        if missing:
+            raise FileError(f"{self.folder}: entries must be those that the model has, but {missing[0]} is missing")
+        inputs = self.raws("input")
         states = {
             name: tuple(self.raws(f"{name}.initial_state.{what}") for what in ("hidden", "cell")) for name in names
         }
+        self._check_lengths(inputs, states)
         found = []
         for place, record in enumerate(self.manifest.cases):
             start = Start(record.start)
@@ -121,6 +131,20 @@ class GoldenSet:
             own = np.asarray(inputs[record.first : record.first + record.steps], dtype=np.int64)
             found.append(Case(record.id, tuple(record.flags), own, start, brought, tuple(record.resets)))
         return found
+
+    def _check_lengths(self, inputs: Raws, states: Mapping[str, tuple[Raws, ...]]) -> None:
+        """Refuse inputs and states that are not those of the cases.
+
+        Raises:
+            FileError: too few or too many.
+        """
+        cases = self.manifest.cases
+        steps = sum(case.steps for case in cases)
+        if len(inputs) != steps:
+            raise FileError(f"{self.folder}: input must have the {steps} steps of the cases, not {len(inputs)}")
+        for name, parts in states.items():
+            if any(len(part) != len(cases) for part in parts):
+                raise FileError(f"{self.folder}: states of {name} must be those of {len(cases)} cases")
 
     def unlisted(self) -> Iterator[Path]:
         """Files in the folder that the manifest does not name."""

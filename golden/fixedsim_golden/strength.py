@@ -1,6 +1,7 @@
 """How strong a set is: neighbouring models on its stimuli, and which of them it tells apart from its own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedsim.casts import Overflow, Rounding
-from fixedsim.errors import FixedsimError
+from fixedsim.errors import FixedsimError, ModelError
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
@@ -143,7 +144,7 @@ class _Neighbours:
                     )
             for overflow in (Overflow.WRAP, Overflow.SATURATE):
                 if overflow is not narrowing.overflow and narrowing.format.full_range and narrowing.reads_overflow:
-                    other = put(_with(part, changed(replace(narrowing, overflow=overflow))))
+                    other = put(_with(part, changed(replace(narrowing, overflow=overflow, saturated_bits=0))))
                     yield self._of(f"{signal} on overflow {overflow}", other, _same_overflow(site))
 
     def _accumulators(self, part: Layer, put: Callable[[Any], Model]) -> Iterator[Neighbour]:
@@ -156,7 +157,8 @@ class _Neighbours:
         for overflow in (Overflow.WRAP, Overflow.SATURATE):
             narrower = Accumulator(safe - 1, overflow, Check.STEP, held.product, held.partial)
             name = f"{part.name} accumulators {overflow} at {safe - 1} bits, one below what is safe"
-            yield self._of(name, put(_with(part, replace(part.datapath, accumulator=narrower))))
+            with suppress(ModelError):  # a bias alone can need the width that is safe
+                yield self._of(name, put(_with(part, replace(part.datapath, accumulator=narrower))))
 
     def _tables(self) -> Iterator[Neighbour]:
         """Each entry of each table one too high, or one too low where it is the highest raw."""
@@ -164,7 +166,7 @@ class _Neighbours:
         owners = np.repeat(np.arange(len(self.cases)), [case.steps for case in self.cases])
         for name, table in named_tables(self.model).items():
             site = self.sites[name]
-            raws = np.concatenate([signals[reader] for reader in site.reads], axis=1)
+            raws = [signals[reader] for reader in site.reads]
             for entry in range(len(table.values)):
                 corners = [place for place, corner in enumerate(site.corners) if corner in _reading(table, entry)]
                 values = list(table.values)
@@ -174,13 +176,16 @@ class _Neighbours:
                 cases = [] if why else self._reading_cases(site, corners, raws, owners)
                 yield Neighbour(f"{name} entry {entry} off by one", other, cases, cases, why)
 
-    def _reading_cases(self, site: Site, corners: list[int], raws: Any, owners: Any) -> list[Case]:
+    def _reading_cases(self, site: Site, corners: list[int], raws: Sequence[Any], owners: Any) -> list[Case]:
         """The cases that read between the raws of corners, each with those that it continues."""
         assert site.runs is not None
-        read = np.zeros(len(raws), dtype=np.bool_)
-        for low, high in site.runs[corners]:
-            read |= np.any((raws >= low) & (raws <= high), axis=1)
-        wanted = set(owners[read].tolist())
+        wanted: set[int] = set()
+        for each in raws:
+            read = np.zeros(len(each), dtype=np.bool_)
+            for low, high in site.runs[corners]:
+                read |= np.any((each >= low) & (each <= high), axis=1)
+            by_step = len(each) == len(owners)  # else once a sequence
+            wanted |= set((owners[read] if by_step else np.flatnonzero(read)).tolist())
         for place in sorted(wanted):
             while self.cases[place].start is Start.CONTINUED:
                 place -= 1
@@ -287,15 +292,15 @@ def _same_rounding(site: Site, narrowing: Narrowing, other: Rounding, part: Laye
         return ""
     if _never_right(site.name, narrowing, part):
         return "it never shifts to the right"
-    both = {narrowing.rounding, other} <= _HALVES
+    both = {narrowing.rounding, other} <= _HALVES and narrowing.form is Form.SINGLE and narrowing.format.raw_step == 1
     if both and not _possible(site, *TIES):
         return "it never meets a tie"
     return ""
 
 
 def _never_right(signal: str, narrowing: Narrowing, part: Layer) -> bool:
-    """Whether no value is shifted to the right, so that nothing is rounded."""
-    if narrowing.form is not Form.SINGLE:
+    """Whether no value is shifted to the right, so that nothing is rounded; the doubling form's own half up aside."""
+    if narrowing.format.raw_step != 1:
         return False
     if isinstance(part, Linear):
         shifts = part.matrix.shift if signal.endswith(".sum") else narrowing.shift
@@ -305,7 +310,7 @@ def _never_right(signal: str, narrowing: Narrowing, part: Layer) -> bool:
         shifts = part.input_matrix.shift
     else:
         shifts = narrowing.shift
-    return bool(np.all(np.asarray(shifts) <= 0))
+    return bool(np.all(np.asarray(shifts) <= (31 if narrowing.form is Form.DOUBLING else 0)))
 
 
 def _orders(part: Layer, put: Callable[[Any], Model]) -> Iterator[tuple[str, Model]]:

@@ -116,11 +116,14 @@ def _put(temporary: Path, target: Path) -> None:
         target.rename(old)
     try:
         temporary.rename(target)
-    except OSError:
+        _sync(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            if not temporary.exists():
+                target.rename(temporary)
         with suppress(OSError):
             old.rename(target)
         raise
-    _sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -2,9 +2,9 @@
 
     python golden/vectors/make.py FOLDER [NAME...]
 
-Writes FOLDER/<name> for each set, and FOLDER/index.json. Weights are drawn by the project's own integer generator, so
-that the same command gives the same bytes on every machine. Sets that are committed stay as they are: a change of
-stimuli makes sets under new names beside them.
+Writes FOLDER/<name> for each set that is not there, and FOLDER/index.json. Weights are drawn by the project's own
+integer generator, so that the same command gives the same bytes on every machine. Sets that are committed stay as they
+are: a change of stimuli makes sets under new names beside them.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def model_of(wanted: Collected) -> Model:
         weight_bits=wanted.weight_bits,
         activation_bits=wanted.activation_bits,
         bits=bits,
-        ranges={"*": (-1.0, 1.0)} if wanted.layer != "linear" else {"input": (-1.0, 1.0), "fc.output": (0.0, 8.0)},
+        ranges={"*": (-1.0, 1.0)} if wanted.layer != "linear" else {"input": (-1.0, 1.0), "fc.output": (-8.0, 8.0)},
     )
 
 
@@ -110,7 +110,7 @@ def make(wanted: Collected, folder: Path) -> None:
     """Write one set."""
     model = model_of(wanted)
     covered = make_cases(model, wanted.level)
-    signals = FULL_SIGNALS if wanted.level == "full" else ("*",)
+    signals = FULL_SIGNALS if wanted.level == "full" and wanted.layer != "linear" else ("*",)
     coverage = [site.to_dict() for site in summarize(covered)]
     write(
         model,
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     for wanted in collection():
-        if wanted.name in options.names or not options.names:
+        if (wanted.name in options.names or not options.names) and not (options.folder / wanted.name).exists():
             make(wanted, options.folder)
             print(wanted.name, flush=True)
     (options.folder / "index.json").write_text(json.dumps(index(options.folder), indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The worked-example device of golden/rtl: its memory files and parameters from a layer, and runs of it in Icarus."""
+"""Runs of the worked-example device of golden/rtl in Icarus, by a small bench of the tests' own."""
 
 import re
 import shutil
@@ -8,381 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fixedsim.casts import Overflow, Rounding
-from fixedsim.errors import FormatError, ModelError
-from fixedsim.formats import MAX_BITS, Format
+from fixedsim.errors import FormatError
+from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
-from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.model import Model
-from fixedsim.profiles.datapath import (
-    GATES,
-    Accumulator,
-    Activation,
-    BiasStage,
-    Check,
-    Form,
-    GateDatapath,
-    Hazard,
-    Interpolation,
-    LinearDatapath,
-    LookupTable,
-    LstmDatapath,
-    Narrowing,
-    PiecewiseLinear,
-)
+from fixedsim_golden.device import device_files, device_module, device_parameters, hex_words
+from fixedsim_golden.device.memories import Integers, Layer, coded
+from fixedsim_golden.device.narrowings import OVERFLOWS, ROUNDINGS
 
 RTL = Path(__file__).parents[2] / "golden" / "rtl"
 IVERILOG = shutil.which("iverilog") if shutil.which("vvp") else None
-
-Integers = NDArray[np.int64]
-Layer = Linear | Lstm | Bidirectional
-Codes = tuple[list[int], int]  # words of a memory and their width
-Files = dict[str, Codes]
-Parameters = dict[str, int]
-
 UNKNOWN = -(1 << 63)  # stands for a word that is no raw; no signal of a supported layer reaches it
-_SHIFT_BITS = 8
-_BIAS_SHIFT_BITS = 6
-_ROUNDINGS = {rounding: place for place, rounding in enumerate(Rounding)}
-_OVERFLOWS = {
-    Overflow.WRAP: 0,
-    Overflow.SATURATE: 1,
-    Overflow.SATURATE_SYMMETRIC: 2,
-    Overflow.SATURATE_ZERO: 3,
-}
-_SHARED_BY_MATRICES = ("PRODUCT_LEFT", "PRODUCT_RIGHT", "SUM_LEFT", "SUM_RIGHT", "MULTIPLIER_BITS", "BIAS_LEFT")
-
-
-def device_module(layer: Layer) -> str:
-    """Return the name of the module that is the layer."""
-    return {Linear: "fixedsim_linear", Lstm: "fixedsim_lstm", Bidirectional: "fixedsim_bilstm"}[type(layer)]
-
-
-def device_files(layer: Layer) -> Files:
-    """Return the words of each memory and their width, by name; ``<NAME>_FILE`` is the parameter for its path.
-
-    Raises:
-        ModelError: arithmetic that the device does not have.
-    """
-    device_parameters(layer)  # refuses what the device does not have
-    match layer:
-        case Linear():
-            path, bits = layer.datapath, _multiplier_bits([layer.matrix])
-            files = _matrix_files("", layer.matrix, path.weight, path.accumulator, bits)
-            return files | _bias_files(layer.bias, path.bias) | _table_files("table", path.activation)
-        case Lstm():
-            return _row_files(layer, _multiplier_bits(_matrices(layer))) | _lstm_tables(layer.datapath)
-        case _:
-            bits = _multiplier_bits(_matrices(layer))
-            files = {}
-            for direction, part in (("forward", layer.forward), ("backward", layer.backward)):
-                files |= {f"{direction}_{name}": codes for name, codes in _row_files(part, bits).items()}
-            return files | _lstm_tables(layer.forward.datapath)
-
-
-def device_parameters(layer: Layer) -> Parameters:
-    """Return the integer parameters of the layer's module; the rest are the files'.
-
-    Raises:
-        ModelError: arithmetic that the device does not have.
-    """
-    match layer:
-        case Linear():
-            return _linear_parameters(layer)
-        case Lstm():
-            return _lstm_parameters(layer)
-        case _:
-            ahead, back = _lstm_parameters(layer.forward), _lstm_parameters(layer.backward)
-            tables = [_lstm_tables(part.datapath) for part in (layer.forward, layer.backward)]
-            _require(tables[0] == tables[1], f"tables of {layer.name}", "the same in both directions", "different ones")
-            joined = (*_SHARED_BY_MATRICES, "ACCUMULATOR_LEAST")
-            ahead |= {name: max(ahead[name], back[name]) for name in joined}
-            for name, value in back.items():
-                same = name in joined or ahead[name] == value
-                _require(same, f"{name} of {layer.name}", "the same in both directions", f"{ahead[name]} and {value}")
-            return ahead
-
-
-def hex_words(codes: Iterable[int], bits: int) -> str:
-    """Return the words as text: one a line, lower case, exactly as many digits as ``bits`` bits need."""
-    return "".join(f"{code:0{-(-bits // 4)}x}\n" for code in codes)
-
-
-def _require(met: bool, subject: str, constraint: str, value: object) -> None:
-    if not met:
-        raise ModelError(f"{subject} must be {constraint}, not {value}")
-
-
-def _masked(raws: Iterable[int], bits: int) -> Codes:
-    return [int(raw) % (1 << bits) for raw in raws], bits
-
-
-def _coded(raws: NDArray[np.integer], form: Format) -> Codes:
-    return [form.code(int(raw)) for raw in raws.reshape(-1)], form.bits
-
-
-def _matrices(layer: Lstm | Bidirectional) -> list[Matrix]:
-    parts = [layer] if isinstance(layer, Lstm) else [layer.forward, layer.backward]
-    return [matrix for part in parts for matrix in (part.input_matrix, part.recurrent_matrix)]
-
-
-def _multiplier_bits(matrices: Sequence[Matrix]) -> int:
-    return max(int(matrix.multiplier.max()).bit_length() for matrix in matrices)
-
-
-def _matrix_files(prefix: str, matrix: Matrix, form: Format, accumulator: Accumulator, multiplier_bits: int) -> Files:
-    return {
-        f"{prefix}weight": _coded(matrix.weight, form),
-        f"{prefix}product_shift": _masked(_product_shifts(matrix, accumulator), _SHIFT_BITS),
-        f"{prefix}multiplier": _masked(matrix.multiplier, multiplier_bits),
-        f"{prefix}shift": _masked(matrix.shift, _SHIFT_BITS),
-    }
-
-
-def _product_shifts(matrix: Matrix, accumulator: Accumulator) -> Integers:
-    """The rows' shifts of products; 0 where products are exact."""
-    return matrix.product_shift if accumulator.product else np.zeros_like(matrix.product_shift)
-
-
-def _bias_files(bias: Bias, form: Format) -> Files:
-    return {"bias": _coded(bias.raw, form), "bias_shift": _masked(bias.shift, _BIAS_SHIFT_BITS)}
-
-
-def _row_files(layer: Lstm, multiplier_bits: int) -> Files:
-    path = layer.datapath
-    return {
-        **_matrix_files("input_", layer.input_matrix, path.weight, path.accumulator, multiplier_bits),
-        **_matrix_files("recurrent_", layer.recurrent_matrix, path.recurrent_weight, path.accumulator, multiplier_bits),
-        **_bias_files(layer.bias, path.bias),
-    }
-
-
-def _table_files(name: str, activation: Activation) -> Files:
-    if not isinstance(activation, LookupTable):
-        return {}
-    return {name: _masked(activation.values, activation.format.bits)}
-
-
-def _lstm_tables(path: LstmDatapath) -> Files:
-    return {
-        **_table_files("gate_table", path.gates[1].activation),
-        **_table_files("candidate_table", path.gates[2].activation),
-        **_table_files("cell_table", path.cell_activation),
-    }
-
-
-def _linear_parameters(layer: Linear) -> Parameters:
-    path, name = layer.datapath, layer.name
-    _check_sums(path, name)
-    return {
-        "INPUTS": layer.matrix.inputs,
-        "OUTPUTS": layer.matrix.rows,
-        **_form("INPUT", path.input, name),
-        **_form("WEIGHT", path.weight, name),
-        **_accumulator(path.accumulator, [layer.matrix], name),
-        "ACCUMULATOR_LEAST": int(layer.products.prefixes.bits(path.accumulator.overflow).max()),
-        **_rows([layer.matrix], layer.bias, path, name),
-        **_modes("SUM", path.sum, f"sum of {name}"),
-        **_stage("PREACTIVATION", path.preactivation, f"preactivation of {name}"),
-        **_activation(path.activation, name),
-        **_cast("OUTPUT", path.output, f"output of {name}"),
-    }
-
-
-def _lstm_parameters(layer: Lstm) -> Parameters:
-    path, name = layer.datapath, layer.name
-    _check_sums(path, name)
-    _check_lstm(layer)
-    gate, candidate = path.gates[1], path.gates[2]
-    matrices = [layer.input_matrix, layer.recurrent_matrix]
-    products = layer.input_products, layer.recurrent_products
-    parameters = {
-        "INPUTS": layer.input_matrix.inputs,
-        "UNITS": layer.units,
-        **_form("INPUT", path.input, name),
-        **_form("INPUT_WEIGHT", path.weight, name),
-        **_form("RECURRENT_WEIGHT", path.recurrent_weight, name),
-        **_accumulator(path.accumulator, matrices, name),
-        "ACCUMULATOR_LEAST": max(int(each.prefixes.bits(path.accumulator.overflow).max()) for each in products),
-        **_rows(matrices, layer.bias, path, name),
-        **_modes("SUM", gate.input_sum, f"sums of {name}"),
-        **_stage("PREACTIVATION", gate.preactivation, f"preactivation of {name}"),
-        **_table("GATE_TABLE", gate.activation, f"gate activation of {name}"),
-        **_signed_stage("GATE", gate.output, f"gate of {name}"),
-        **_table("CANDIDATE_TABLE", candidate.activation, f"candidate activation of {name}"),
-        **_signed_stage("CANDIDATE", candidate.output, f"candidate of {name}"),
-        **_stage("FORGET_PRODUCT", path.forget_product, f"forget product of {name}"),
-        **_stage("INPUT_PRODUCT", path.input_product, f"input product of {name}"),
-        **_stage("CELL", path.cell, f"cell of {name}"),
-        **_stage("CELL_INPUT", path.cell_input, f"cell input of {name}"),
-        **_table("CELL_TABLE", path.cell_activation, f"cell activation of {name}"),
-        **_signed_stage("CELL_OUTPUT", path.cell_output, f"cell activation of {name}"),
-        **_cast("HIDDEN", path.hidden, f"hidden of {name}"),
-        "INITIAL_HIDDEN": path.initial_hidden,
-        "INITIAL_CELL": path.initial_cell,
-    }
-    return parameters | {"LOAD_BITS": max(path.hidden.format.bits, path.cell.format.bits)}
-
-
-def _check_sums(path: LinearDatapath | LstmDatapath, name: str) -> None:
-    _require(path.bias_stage is BiasStage.FIRST, f"bias stage of {name}", "first", path.bias_stage)
-    _require(path.bias_cast is None, f"bias of {name}", "without a cast", "with one")
-    _require(path.accumulator.check is Check.STEP, f"check of {name}", "step", path.accumulator.check)
-    _require(not path.accumulator.partial, f"accumulator of {name}", "without partial sums", "with them")
-    _require(path.bias.full_range, f"bias of {name}", "of a full range", path.bias.name)
-
-
-def _check_lstm(layer: Lstm) -> None:
-    path, name = layer.datapath, layer.name
-    absent = {
-        "joint accumulator": path.joint,
-        "projection": layer.projection,
-        "coupled input gate": path.coupled,
-        "input rescale": path.input_rescale,
-        "hidden rescale": path.hidden_rescale,
-        "forget addend": path.forget_addend,
-        "input addend": path.input_addend,
-        "hidden state format": path.hidden_state,
-        "cell state format": path.cell_state,
-        "output format": path.output,
-        "hazard": None if path.hazard is Hazard.NONE else path.hazard,
-        "peephole": layer.peephole or None,
-        "normalization": layer.norm or None,
-    }
-    for what, value in absent.items():
-        _require(value is None or value is False, f"{what} of {name}", "absent for this device", "present")
-    gates = dict(zip(GATES, path.gates, strict=True))
-    for gate, choices in gates.items():
-        reference = path.gates[2] if gate == "candidate" else path.gates[1]
-        _require(choices == reference, f"stages of the {gate} gate of {name}", "those of the forget gate", "others")
-    sums = [stage for choices in path.present for stage in _sums(choices)]
-    _require(len({_shape(stage) for stage in sums}) == 1, f"sums of {name}", "narrowed alike", "differently")
-    _require(
-        path.gates[1].preactivation == path.gates[2].preactivation,
-        f"preactivations of {name}",
-        "narrowed alike",
-        "differently",
-    )
-
-
-def _sums(choices: GateDatapath) -> tuple[Narrowing, Narrowing]:
-    return choices.input_sum, choices.recurrent_sum
-
-
-def _shape(stage: Narrowing) -> tuple[Format, Rounding, Overflow, Form]:
-    return stage.format, stage.rounding, stage.overflow, stage.form
-
-
-def _form(prefix: str, form: Format, name: str) -> Parameters:
-    _require(form.zero_point == 0, f"zero point of {prefix.lower()} of {name}", "0", form.zero_point)
-    return {f"{prefix}_BITS": form.bits, f"{prefix}_LOW": form.raw_min, f"{prefix}_STEP": form.raw_step}
-
-
-def _accumulator(accumulator: Accumulator, matrices: Sequence[Matrix], name: str) -> Parameters:
-    product = accumulator.product or Narrowing(Format.integer(MAX_BITS))
-    _require(product.multiplier == 1, f"multiplier of products of {name}", "1", product.multiplier)
-    shifts = [_product_shifts(matrix, accumulator) for matrix in matrices]
-    return {
-        **_modes("PRODUCT", product, f"product of {name}"),
-        **_reach("PRODUCT", np.concatenate(shifts)),
-        "ACCUMULATOR_BITS": accumulator.bits,
-        "ACCUMULATOR_OVERFLOW": _overflow(accumulator.overflow, f"accumulator of {name}"),
-    }
-
-
-def _rows(matrices: Sequence[Matrix], bias: Bias, path: LinearDatapath | LstmDatapath, name: str) -> Parameters:
-    for matrix in matrices:
-        zero_points = matrix.zero_point.tolist()
-        _require(not any(zero_points), f"zero points of weights of {name}", "0", zero_points)
-    return {
-        "BIAS_BITS": path.bias.bits,
-        "BIAS_LEFT": int(bias.shift.max()),
-        "MULTIPLIER_BITS": _multiplier_bits(matrices),
-        **_reach("SUM", np.concatenate([matrix.shift for matrix in matrices])),
-    }
-
-
-def _reach(prefix: str, shifts: Integers) -> Parameters:
-    """How far the shifts of rows go to the left and to the right."""
-    return {f"{prefix}_LEFT": max(0, -int(shifts.min())), f"{prefix}_RIGHT": max(0, int(shifts.max()))}
-
-
-def _overflow(mode: Overflow, what: str) -> int:
-    _require(mode in _OVERFLOWS, f"overflow of {what}", "wrap or a saturating one", mode)
-    return _OVERFLOWS[mode]
-
-
-def _plain(prefix: str, stage: Narrowing, what: str) -> Parameters:
-    """Rounding and overflow of a plain cast."""
-    _require(stage.primitive is None, f"narrowing of {what}", "a plain cast", stage.primitive)
-    _require(stage.form is Form.SINGLE, f"form of {what}", "single", stage.form)
-    _require(stage.saturated_bits == 0, f"saturated bits of {what}", "0", stage.saturated_bits)
-    _require(stage.format.zero_point == 0, f"zero point of {what}", "0", stage.format.zero_point)
-    return {
-        f"{prefix}_BITS": stage.format.bits,
-        f"{prefix}_ROUNDING": _ROUNDINGS[stage.rounding],
-        f"{prefix}_OVERFLOW": _overflow(stage.overflow, what),
-    }
-
-
-def _modes(prefix: str, stage: Narrowing, what: str, *, signed: bool | None = True) -> Parameters:
-    """Those of a stage whose format uses all its codes; ``signed`` None allows both kinds."""
-    form = stage.format
-    natural = form.full_range and form.raw_step == 1 and signed in (None, form.signed)
-    _require(natural, f"format of {what}", "signed, of a full range" if signed else "of a full range", form.name)
-    return _plain(prefix, stage, what)
-
-
-def _stage(prefix: str, stage: Narrowing, what: str, *, signed: bool | None = True) -> Parameters:
-    _require(stage.multiplier == 1, f"multiplier of {what}", "1", stage.multiplier)
-    return {**_modes(prefix, stage, what, signed=signed), f"{prefix}_SHIFT": stage.shift}
-
-
-def _signed_stage(prefix: str, stage: Narrowing, what: str) -> Parameters:
-    return {**_stage(prefix, stage, what, signed=None), f"{prefix}_SIGNED": int(stage.format.signed)}
-
-
-def _cast(prefix: str, stage: Narrowing, what: str) -> Parameters:
-    form = stage.format
-    return {
-        **_plain(prefix, stage, what),
-        f"{prefix}_LOW": form.raw_min,
-        f"{prefix}_HIGH": form.raw_max,
-        f"{prefix}_STEP": form.raw_step,
-        f"{prefix}_SHIFT": stage.shift,
-        f"{prefix}_MULTIPLIER": stage.multiplier,
-        f"{prefix}_MULTIPLIER_BITS": stage.multiplier.bit_length(),
-    }
-
-
-def _activation(activation: Activation, name: str) -> Parameters:
-    if not isinstance(activation, PiecewiseLinear):
-        return {"ACTIVATION": 1, **_table("TABLE", activation, f"activation of {name}")}
-    line = activation.slope, activation.shift, activation.offset, activation.low_input, activation.high_input
-    _require(line == (1, 0, 0, None, None), f"activation of {name}", "a clamp or a table", activation.function)
-    _require(activation.format.zero_point == 0, f"zero point of {name}", "0", activation.format.zero_point)
-    return {"ACTIVATION": 0, "CLAMP_LOW": activation.low, "CLAMP_HIGH": activation.high}
-
-
-def _table(prefix: str, activation: Activation, what: str) -> Parameters:
-    if not isinstance(activation, LookupTable):
-        raise ModelError(f"{what} must be a table, not {activation.kind}")
-    linear = activation.interpolation is Interpolation.LINEAR
-    _require(linear, f"interpolation of {what}", "linear", activation.interpolation)
-    form = activation.format
-    _require(form.full_range and form.zero_point == 0, f"values of {what}", "of a full range around 0", form.name)
-    return {
-        f"{prefix}_VALUES": len(activation.values),
-        f"{prefix}_BITS": form.bits,
-        f"{prefix}_SIGNED": int(form.signed),
-        f"{prefix}_INDEX_SHIFT": activation.index_shift,
-        f"{prefix}_OFFSET": activation.offset,
-        f"{prefix}_ROUNDING": _ROUNDINGS[activation.rounding],
-    }
 
 
 @dataclass(frozen=True)
@@ -537,12 +177,12 @@ def _commands(layer: Layer, feed: Feed) -> list[int]:
         assert isinstance(part, Lstm)
         for select, (raws, form) in enumerate(zip(state, (part.state_format, part.datapath.read_cell), strict=True)):
             flags = direction << 3 | select << 2
-            codes = enumerate(_coded(raws, form)[0])
+            codes = enumerate(coded(raws, form)[0])
             words += [_command(_LOAD, code, flags=flags, address=place) for place, code in codes]
     beats = []
     for step, raws in enumerate(feed.inputs):
         flags = (feed.clear and step == 0) << 1 | (step == len(feed.inputs) - 1)
-        beats += [_command(_BEAT, code, flags=flags) for code in _coded(raws, layer.input_format)[0]]
+        beats += [_command(_BEAT, code, flags=flags) for code in coded(raws, layer.input_format)[0]]
     if feed.cut is None:
         return words + beats
     count, clocks = feed.cut
@@ -784,7 +424,7 @@ def compare_casts(
 
 def _cast_parameters(form: Format, rounding: Rounding, mode: Overflow) -> dict[str, int]:
     shape = {"bits": form.bits, "low": form.raw_min, "high": form.raw_max, "step": form.raw_step}
-    return shape | {"rounding": _ROUNDINGS[rounding], "overflow": _OVERFLOWS[mode]}
+    return shape | {"rounding": ROUNDINGS[rounding], "overflow": OVERFLOWS[mode]}
 
 
 _CAST = """\

@@ -76,7 +76,7 @@ def shipped(draw: st.DrawFn, profile: str) -> Model:
 def drawn(draw: st.DrawFn) -> Model:
     """A model of one or two layers whose every cast is drawn."""
     kinds = (linear_layers, lstm_layers, bidirectional_layers)
-    kind = draw(st.sampled_from((*kinds, embedding_layers)))
+    kind: Any = draw(st.sampled_from((*kinds, embedding_layers)))
     layer: Any = draw(kind())
     return Model("drawn", (layer,))
 
@@ -90,7 +90,8 @@ def case_lists(draw: st.DrawFn, made: Model, *, most: int = 3) -> list[Case]:
         starts = [Start.RESET, Start.INJECTED]
         if streams(made) and place:
             starts.append(Start.CONTINUED)
-        start, resets, state = draw(st.sampled_from(starts)), (), {}
+        start, state = draw(st.sampled_from(starts)), {}
+        resets: tuple[int, ...] = ()
         if start is Start.INJECTED:
             state = {name: (pair[0][0], pair[1][0]) for name, pair in draw(states(made, batch=1)).items()}
         if streams(made) and len(raws) > 1:

@@ -23,19 +23,9 @@ from fixedsim.network.description import BitRnnRule, LinearLayer, LstmLayer
 from fixedsim.profiles import Profile, load_profile
 from fixedsim.quantization import quantize
 from fixedsim.spec.casts import cast
-from tests.golden.device import (
-    IVERILOG,
-    RTL,
-    Feed,
-    Integers,
-    Layer,
-    compare_casts,
-    device_files,
-    device_parameters,
-    expected,
-    first_difference,
-    simulate,
-)
+from fixedsim_golden.device import device_files, device_parameters
+from fixedsim_golden.device.memories import Integers, Layer
+from tests.golden.device import IVERILOG, RTL, Feed, compare_casts, expected, first_difference, simulate
 from tests.model.networks import network
 from tests.strategies import Words
 
