@@ -46,15 +46,21 @@ class Inputs:
 
     form: Format
     width: int | None  # None: tokens
+    highest: int  # raw, or token
 
     @staticmethod
     def of(model: Model) -> "Inputs":
         """The inputs of a model."""
         first = model.layers[0]
         if isinstance(first, Embedding):
-            return Inputs(token_format(first), None)
-        assert model.input_format is not None
-        return Inputs(model.input_format, _matrices(first)[0].shape[1])
+            return Inputs(token_format(first), None, first.table.shape[0] - 1)
+        form = model.input_format
+        assert form is not None
+        return Inputs(form, _matrices(first)[0].shape[1], form.raw_max)
+
+    def draw(self, draw: Draw, steps: int) -> Integers:
+        """A sequence of even raws, or of tokens."""
+        return np.minimum(draw.raws(self.form, self.shape(steps)), self.highest)
 
     def shape(self, steps: int) -> tuple[int, ...]:
         """The shape of a sequence."""

@@ -173,8 +173,7 @@ class _Maker:
         return _Batch(self._raws(count), states)
 
     def _raws(self, count: int) -> Integers:
-        shape = (count,) if self.inputs.width is None else (count, self.inputs.width)
-        return self.draw.raws(self.inputs.form, shape)
+        return self.inputs.draw(self.draw, count)
 
     def _cells(self, part: Lstm, count: int) -> Integers:
         """Cells: a quarter at extremes, a quarter small, the others even."""

@@ -96,7 +96,7 @@ class _Directed:
 
     def _corners(self) -> list[Case]:
         form = self.inputs.form
-        low, high, zero = form.raw_min, form.raw_max, self.inputs.zero
+        low, high, zero = form.raw_min, self.inputs.highest, self.inputs.zero
         alternating = self.inputs.full(low, 4)
         alternating.reshape(4, -1)[::2, ::2] = high
         alternating.reshape(4, -1)[1::2, 1::2] = high
@@ -106,7 +106,7 @@ class _Directed:
             Case("minimum", ("minimum",), self.inputs.full(low, 2)),
             Case("maximum", ("maximum",), self.inputs.full(high, 2)),
             Case("alternating", ("alternating",), alternating),
-            Case("one-step", ("one-step", "lengths"), self.draw.raws(form, self.inputs.shape(1))),
+            Case("one-step", ("one-step", "lengths"), self.inputs.draw(self.draw, 1)),
         ]
         if self.inputs.width is None:
             return [*found, self._tokens()]
@@ -120,8 +120,9 @@ class _Directed:
         ]
 
     def _tokens(self) -> Case:
-        most = min(self.inputs.form.levels, 4096 if self.full else 64, self.steps * 64)
-        return Case("tokens", ("tokens",), np.array(self._spread(self.inputs.form.levels, most), dtype=np.int64))
+        tokens = self.inputs.highest + 1
+        most = min(tokens, 4096 if self.full else 64, self.steps * 64)
+        return Case("tokens", ("tokens",), np.array(self._spread(tokens, most), dtype=np.int64))
 
     @staticmethod
     def _spread(count: int, most: int) -> list[int]:
@@ -133,22 +134,20 @@ class _Directed:
         )
 
     def _random(self) -> list[Case]:
-        form = self.inputs.form
         found = [
-            Case("random-0", ("random", "lengths"), self.draw.raws(form, self.inputs.shape(self.steps))),
-            Case("random-1", ("random", "lengths"), self.draw.raws(form, self.inputs.shape(max(2, self.steps // 2)))),
+            Case("random-0", ("random", "lengths"), self.inputs.draw(self.draw, self.steps)),
+            Case("random-1", ("random", "lengths"), self.inputs.draw(self.draw, max(2, self.steps // 2))),
         ]
         if self.full:
-            long = Case("long", ("random", "long"), self.draw.raws(form, self.inputs.shape(4 * self.steps)))
+            long = Case("long", ("random", "long"), self.inputs.draw(self.draw, 4 * self.steps))
             found.append(long)
         return found
 
     def _control(self) -> list[Case]:
         if not self.streams or not lstms(self.model):
             return []
-        form = self.inputs.form
-        first = Case("continued", ("continued",), self.draw.raws(form, self.inputs.shape(3)), Start.CONTINUED)
-        reset = Case("reset", ("reset",), self.draw.raws(form, self.inputs.shape(6)), resets=(3, 4))
+        first = Case("continued", ("continued",), self.inputs.draw(self.draw, 3), Start.CONTINUED)
+        reset = Case("reset", ("reset",), self.inputs.draw(self.draw, 6), resets=(3, 4))
         return [first, reset, replace(first, id="continued-after-reset")]
 
     def _extremes(self) -> list[Case]:
@@ -172,7 +171,7 @@ class _Directed:
             return []
         found = []
         for kind in range(4 if self.full else 2):
-            inputs = self.draw.raws(self.inputs.form, self.inputs.shape(2))
+            inputs = self.inputs.draw(self.draw, 2)
             state = drawn_state(self.model, self.draw, kind)
             found.append(Case(f"injected-{kind}", ("injected",), inputs, Start.INJECTED, state))
         return found

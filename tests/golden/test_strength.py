@@ -103,7 +103,10 @@ def _random_cases(made: Model, seed: int, steps: int, count: int) -> list[Case]:
     return found
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+LONG = [pytest.param(name, marks=pytest.mark.slow) if name == "hls4ml" else name for name in PROFILES]  # many tables
+
+
+@pytest.mark.parametrize("profile", LONG)
 @given(st.data())
 @settings(slow_start, max_examples=2)
 def test_equivalents_of_shipped_profiles_never_differ(profile: str, data: st.DataObject) -> None:
@@ -197,6 +200,7 @@ def test_saturated_bits_of_a_wrap_are_no_obstacle(tmp_path: Path) -> None:
     assert verdicts(made, cases, tmp_path)["fc.output on overflow saturate"].outcome == "told apart"
 
 
+@pytest.mark.slow
 def test_table_entries_are_told_apart_where_they_are_read(tmp_path: Path) -> None:
     made = model("stream", "hls4ml")
     cases = make_cases(made, "smoke").cases
@@ -206,6 +210,7 @@ def test_table_entries_are_told_apart_where_they_are_read(tmp_path: Path) -> Non
     assert len(entries) == sum(len(table.values) for table in named_tables(made).values())
 
 
+@pytest.mark.slow
 def test_starts_are_part_of_the_neighbours(tmp_path: Path) -> None:
     made = model("stream")
     raws = np.array([[5, -9], [3, 100]])
