@@ -26,7 +26,7 @@ from fixedsim.profiles.datapath import BiasStage, GateDatapath, Narrowing
 Integers = NDArray[np.int64]
 Group = dict[str, Integers]
 _MOST_BITS = 1 << 24  # the span of a set
-_MOST_WORK = 1 << 29  # 64-bit words of all shifts together
+_MOST_WORK = 1 << 30  # 64-bit words of all shifts together
 _MOST_VALUES = 1 << 23  # of all units of a group together
 
 
