@@ -14,8 +14,7 @@ from fixedsim.planning.mixtures import Mixture, Option, mixtures
 from fixedsim.planning.ranking import RankedLayer, Verdict, rank
 from fixedsim.planning.sensitivity import Evaluate, Trials, sensitivities
 from fixedsim.planning.size import Costs, Measure
-from fixedsim.profiles import Profile, load_profile
-from fixedsim.quantization.quantize import default_bits
+from fixedsim.profiles import Profile
 from fixedsim.widening.factors import layer_factors
 
 WEIGHT_BITS = (1, 2, 3, 4, 6, 8)
@@ -62,12 +61,16 @@ class Plan:
             "widened": list(self.widened),
             "reference": _plain(self.reference) | {"perplexity": self.reference_perplexity},
             "frontier": [_plain(each) for each in self.frontier],
-            "plan": None if chosen is None else _plain(chosen.point) | {"perplexity": chosen.perplexity},
+            "plan": None if chosen is None else _plain(chosen.point) | {"perplexity": _finite(chosen.perplexity)},
         }
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _plain_layer(layer: RankedLayer) -> dict[str, Any]:
-    perplexities = {bits: value if math.isfinite(value) else None for bits, value in layer.perplexities.items()}
+    perplexities = {bits: _finite(value) for bits, value in layer.perplexities.items()}
     return {**asdict(layer), "verdict": str(layer.verdict), "perplexities": perplexities}
 
 
@@ -134,7 +137,6 @@ def plan(
     widths = sorted(set(weight_bits), reverse=True)
     _check(widths, budget, max_perplexity, evaluate)
     full = widths[0]
-    default_bits(description, load_profile(profile), full, activation_bits)
     account = counted.account(description, full)
     trials = Trials(description, profile, activation_bits, full)
     perplexity, alone = (None, None) if evaluate is None else sensitivities(trials, widths, evaluate)

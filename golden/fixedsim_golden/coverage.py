@@ -68,12 +68,7 @@ def summarize(covered: Covered, waivers: Mapping[str, str] | None = None) -> lis
     Raises:
         InputError: a pattern that matches no corner, or only such as are hit or out of reach already; no reason.
     """
-    open_ = [
-        f"{site.name}: {corner}"
-        for site, hits in zip(covered.sites, covered.hits, strict=True)
-        for corner, left in zip(site.corners, (site.possible & ~hits).tolist(), strict=True)
-        if left
-    ]
+    open_ = _open(covered)
     reasons: dict[str, str] = {}
     for pattern, reason in (waivers or {}).items():
         if not reason.strip():
@@ -123,17 +118,18 @@ def measure(folders: Sequence[Path | str], waivers: Mapping[str, str] | None = N
         for record in each.manifest.coverage
         for corner, reason in record["waived"].items()
     }
-    return summarize(covered, _still_open(covered, known) | dict(waivers or {}))
+    open_ = set(_open(covered))
+    return summarize(covered, {name: known[name] for name in known if name in open_} | dict(waivers or {}))
 
 
-def _still_open(covered: Covered, known: Mapping[str, str]) -> dict[str, str]:
-    open_ = {
+def _open(covered: Covered) -> list[str]:
+    """The corners that are neither hit nor out of reach, as ``SITE: CORNER``."""
+    return [
         f"{site.name}: {corner}"
         for site, hits in zip(covered.sites, covered.hits, strict=True)
         for corner, left in zip(site.corners, (site.possible & ~hits).tolist(), strict=True)
         if left
-    }
-    return {name: reason for name, reason in known.items() if name in open_}
+    ]
 
 
 def shown(names: Sequence[str]) -> str:

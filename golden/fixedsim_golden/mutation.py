@@ -16,7 +16,6 @@ from fixedsim_golden.drawing import Draw
 from fixedsim_golden.encodings import ENCODINGS, Layout, to_words, write_npy
 from fixedsim_golden.manifest import EntryRecord
 from fixedsim_golden.sets import GoldenSet, Raws
-from fixedsim_golden.writing import identifier
 
 INDEX = "mutations.json"
 EXPECTATIONS = ("output", "signal", "final_state")  # roles
@@ -173,7 +172,7 @@ class _Altering:
         files: dict[str, bytes | None] = {
             file.path: write_npy(changed, form)
             if file.encoding == "npy"
-            else ENCODINGS[file.encoding].write(words, identifier(entry.name))
+            else ENCODINGS[file.encoding].write(words, entry.name)
             for file in entry.files
         }
         return _Altered(files, place, text)

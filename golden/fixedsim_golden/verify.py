@@ -47,7 +47,7 @@ def verify(folder: Path | str, *, engine: str = "kernels", progress: Progress | 
     signals = [entry.name for entry in found.manifest.entries if entry.role == "signal"]
     tensors = stored(found.model)
     bias = any(name.endswith("_and_bias") for name in names)
-    played = play(found.model, found.cases, signals, engine) if signals else play(found.model, found.cases, (), engine)
+    played = play(found.model, found.cases, signals, engine)
     wanted = {entry.name: entry for entry in (*played, *tensors, *(with_bias(tensors) if bias else ()))}
     if sorted(wanted) != sorted(names):
         missing = sorted(set(wanted) ^ set(names))

@@ -204,7 +204,7 @@ def _entry(folder: Path, entry: Entry, files: Files, narrowing: dict[str, Any] |
     for name in files.encodings:
         encoding = ENCODINGS[name]
         path = f"{name}/{entry.name}{encoding.suffix}"
-        content = encoding.write(words, identifier(entry.name))
+        content = encoding.write(words, entry.name)
         records.append({"encoding": name, "path": path, **_write_file(folder / path, content)})
     return {
         "name": entry.name,
@@ -230,11 +230,6 @@ def layout_of(entry: Entry, files: Files) -> Layout:
     if len(entry.axes) == 2 and entry.role == "weight":
         return replace(files.tensors, gate_order=gates)
     return Layout(gate_order=gates)
-
-
-def identifier(name: str) -> str:
-    """The name under which source text declares an entry."""
-    return "".join(sign if sign.isalnum() else "_" for sign in name)
 
 
 def _narrowing(stage: Stage, tables: Mapping[str, LookupTable]) -> dict[str, Any]:

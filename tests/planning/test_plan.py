@@ -1,6 +1,7 @@
 """Plans of a neuron increase: against sums written out, exhaustive search, and single evaluations."""
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -263,6 +264,18 @@ def test_the_most_sensitive_candidate_comes_first() -> None:
         return [10.0 + ("fc3.weight" in each.options["bits"]) for each in wanted]
 
     assert plan(big, weight_bits=(8, 1), evaluate=evaluate).ranking[0].name == "fc3"
+
+
+def test_json_has_nothing_that_is_not_finite() -> None:
+    """A plan within a budget may have a perplexity beyond all numbers."""
+
+    def evaluate(wanted: Sequence[Configuration]) -> list[float]:
+        return [10.0 if set(by_layer(each, 8).values()) == {8} else math.inf for each in wanted]
+
+    found = plan(SMALL, weight_bits=(1, 8), budget=exact_size(dict.fromkeys(SENSITIVE, 1)), evaluate=evaluate)
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert document["plan"]["perplexity"] is None
+    assert document["ranking"][0]["perplexities"] == {"1": None}
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
