@@ -1,10 +1,10 @@
 """Every fault of the Verilog device under golden sets: which sets catch it, and where a comparison sees it first.
 
-    python docs/studies/device_faults.py SETS -o FOLDER [--processes N]
+    python docs/studies/device_faults.py SETS -o FOLDER [--processes N] [--names PATTERN...]
 
-SETS is a folder of golden sets of one-layer models, such as golden/vectors. Writes FOLDER/results.jsonl, a line for
-each fault and set, and FOLDER/table.md. It may be stopped and started again: what stands in the results is not run
-again. Needs Icarus Verilog.
+SETS is a folder of golden sets of one-layer models, such as golden/vectors, or what its make.py --every-signal writes.
+Writes FOLDER/results.jsonl, a line for each fault and set, and FOLDER/table.md. It may be stopped and started again:
+what stands in the results is not run again. Needs Icarus Verilog.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def _first(folder: Path, dump: Path) -> str:
 
 def missing(sets: list[Path], done: set[tuple[str, str]]) -> list[tuple[str, Path]]:
     """The pairs that are still to be run."""
-    kinds = {path: path.name.partition("-")[0] for path in sets}
+    kinds = {path: path.name.partition("-")[0].partition("_")[0] for path in sets}
     return [
         (fault, path)
         for fault, wanted in faults().items()

@@ -1,6 +1,6 @@
 """Make the committed golden sets: small layers under every profile that ships, at several widths.
 
-    python golden/vectors/make.py FOLDER [NAME...]
+    python golden/vectors/make.py [--every-signal] FOLDER [NAME...]
 
 Writes FOLDER/<name> for each set that is not there, and FOLDER/index.json. Weights are drawn by the project's own
 integer generator, so that the same command gives the same bytes on every machine. Sets that are committed stay as they
@@ -52,6 +52,9 @@ class Collected:
 
 LAYERS: dict[str, Layer] = {
     "linear": LinearLayer("fc", 4, 3, activation="relu"),
+    "linear_clipped": LinearLayer("fc", 4, 3, activation="clipped_relu", clip=3.0),
+    "linear_identity": LinearLayer("fc", 4, 3),
+    "linear_sigmoid": LinearLayer("fc", 4, 3, activation="sigmoid"),
     "lstm": LstmLayer("lstm", 2, 2),
     "bilstm": LstmLayer("lstm", 2, 2, bidirectional=True),
 }
@@ -84,7 +87,12 @@ def collection() -> list[Collected]:
         for bits in (8, 4, 2, 1)
         for layer in ("lstm", *(["linear"] if bits in (8, 2) else []))
     ]
-    return [*found, Collected("bilstm", "fixed-point", 4, 4, "full"), Collected("bilstm", "bit-rnn", 2, 2, "full")]
+    found += [Collected("bilstm", "fixed-point", 4, 4, "full"), Collected("bilstm", "bit-rnn", 2, 2, "full")]
+    return found + [
+        Collected(layer, profile, bits, bits, "full")
+        for layer in ("linear_clipped", "linear_identity", "linear_sigmoid")
+        for profile, bits in (("fixed-point", 8), ("bit-rnn", 4))
+    ]
 
 
 def model_of(wanted: Collected) -> Model:
@@ -95,28 +103,29 @@ def model_of(wanted: Collected) -> Model:
     for place, (name, shape) in enumerate(description.tensors().items()):
         drawn = words(place, int(np.prod(shape))).astype(np.float64) / 2.0**64
         weights[name] = REACH * (2.0 * drawn.reshape(shape) - 1.0)
-    bits = {"fc.output": wanted.activation_bits} if wanted.layer == "linear" else {}
+    is_linear = isinstance(layer, LinearLayer)
+    bits = {"fc.output": wanted.activation_bits} if is_linear else {}
     return quantize(
         Network(description, weights),
         profile=wanted.profile,
         weight_bits=wanted.weight_bits,
         activation_bits=wanted.activation_bits,
         bits=bits,
-        ranges={"*": (-1.0, 1.0)} if wanted.layer != "linear" else {"input": (-1.0, 1.0), "fc.output": (-8.0, 8.0)},
+        ranges={"input": (-1.0, 1.0), "fc.output": (-8.0, 8.0)} if is_linear else {"*": (-1.0, 1.0)},
     )
 
 
-def make(wanted: Collected, folder: Path) -> None:
-    """Write one set."""
+def make(wanted: Collected, folder: Path, *, every_signal: bool = False) -> None:
+    """Write one set; a full one of an LSTM holds few signals, for its size, unless ``every_signal``."""
     model = model_of(wanted)
     covered = make_cases(model, wanted.level)
-    signals = FULL_SIGNALS if wanted.level == "full" and wanted.layer != "linear" else ("*",)
+    few = wanted.level == "full" and not wanted.layer.startswith("linear") and not every_signal
     coverage = [site.to_dict() for site in summarize(covered)]
     write(
         model,
         folder / wanted.name,
         covered.cases,
-        signals=signals,
+        signals=FULL_SIGNALS if few else ("*",),
         files=Files(("hex",)),
         level=wanted.level,
         coverage=coverage,
@@ -147,10 +156,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--every-signal", action="store_true", help="also of full sets of LSTMs, as a study needs them")
     options = parser.parse_args()
     for wanted in collection():
         if (wanted.name in options.names or not options.names) and not (options.folder / wanted.name).exists():
-            make(wanted, options.folder)
+            make(wanted, options.folder, every_signal=options.every_signal)
             print(wanted.name, flush=True)
     (options.folder / "index.json").write_text(json.dumps(index(options.folder), indent=1) + "\n", encoding="utf-8")
 
