@@ -1,23 +1,41 @@
 """What an importer gives, and how tensors of a file are matched with a description."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import NetworkError, nearest
+from fixedsim.importers.conventions import CANONICAL
 from fixedsim.network import Description
 from fixedsim.network.tensor_names import file_names
 
+DType = Literal["float64", "float32"]
 WeightsFound = dict[str, NDArray[np.float64]]
 
 
+class Stated(NamedTuple):
+    """What the user says beside the file; None for what the file, or the kind's convention, is to say."""
+
+    description: Description | None = None
+    gate_order: str | None = None  # as fixedsim.importers.conventions writes it
+    forget_bias: float | None = None  # added to the forget gate when the network runs
+
+
 class Imported(NamedTuple):
-    """A network as an importer found it: its description, and canonical tensor name to float64 array."""
+    """A network as an importer found it: its description, and canonical tensor name to float64 array.
+
+    ``notes`` are the conventions as they were understood, one sentence each. ``gate_order`` is the one that the file
+    was read in. ``bias_pairs`` has both parts of each bias that a file holds in two, by the canonical name of the sum.
+    """
 
     description: Description
     weights: WeightsFound
+    notes: tuple[str, ...] = ()
+    gate_order: str = CANONICAL
+    bias_pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = MappingProxyType({})
 
 
 def matched_weights(description: Description, tensors: Mapping[str, NDArray[Any]]) -> WeightsFound:

@@ -5,16 +5,15 @@ A new exporter is one module with ``recognises`` and ``import_network``, and one
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fixedsim.errors import FileError, NetworkError, nearest
 from fixedsim.files import TensorFile, read_tensors
 from fixedsim.importers import bit_rnn, own, pytorch
-from fixedsim.importers.imported import Imported
+from fixedsim.importers.imported import DType, Imported
 from fixedsim.importers.shipped import SHIPPED
 from fixedsim.network import Description, Network, preset, preset_names, read_description
 
-DType = Literal["float64", "float32"]
 WEIGHT_SUFFIXES = (".safetensors", ".npz")
 DESCRIPTION_SUFFIX = ".toml"
 
