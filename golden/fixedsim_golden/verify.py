@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fixedsim.errors import FileError
 from fixedsim.model.model import ARITHMETIC
 from fixedsim_golden.manifest import EntryRecord
-from fixedsim_golden.playing import play
+from fixedsim_golden.playing import Entry, play
 from fixedsim_golden.sets import GoldenSet
 from fixedsim_golden.tensors import stored, with_bias
+from fixedsim_golden.writing import described_narrowings
 
 Progress = Callable[[int, int], None]
 
@@ -52,17 +54,30 @@ def verify(folder: Path | str, *, engine: str = "kernels", progress: Progress | 
     if sorted(wanted) != sorted(names):
         missing = sorted(set(wanted) ^ set(names))
         raise FileError(f"{folder}: entries must be those that the model has, but {missing[0]} is in one of them only")
+    narrowings = described_narrowings(found.model)
     words = 0
     for place, entry in enumerate(found.manifest.entries):
         given = wanted[entry.name]
-        if entry.format.format != given.format:
-            raise FileError(f"{folder}: format of {entry.name} must be {given.format.name}, not {entry.format.name}")
+        _require_as_described(f"{folder}: ", entry, given, narrowings.get(entry.name))
         for record in entry.files:
             _compare(found, entry, record.encoding, given.raws)
         words += entry.words
         if progress is not None:
             progress(place + 1, len(names))
     return Verified(len(found.manifest.files) + 1, words, len(found.manifest.cases), found.manifest.digest)
+
+
+def _require_as_described(subject: str, entry: EntryRecord, given: Entry, narrowing: dict[str, Any] | None) -> None:
+    """What the manifest says of an entry is what the model says of it."""
+    if entry.format.format != given.format:
+        raise FileError(f"{subject}format of {entry.name} must be {given.format.name}, not {entry.format.name}")
+    said: dict[str, Any] = {"role": entry.role, "layer": entry.layer, "axes": entry.axes}
+    true: dict[str, Any] = {"role": given.role, "layer": given.layer, "axes": list(given.axes)}
+    said["narrowing"] = None if entry.narrowing is None else entry.narrowing.model_dump(mode="json")
+    true["narrowing"] = narrowing
+    for key, value in true.items():
+        if said[key] != value:
+            raise FileError(f"{subject}{key} of {entry.name} must be {value}, not {said[key]}")
 
 
 def _compare(found: GoldenSet, entry: EntryRecord, encoding: str, wanted: np.ndarray) -> None:

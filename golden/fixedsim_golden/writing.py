@@ -159,7 +159,7 @@ def _fill(
     saved = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     tensors = stored(model)
     entries = [*play(model, cases, signals), *tensors, *(with_bias(tensors) if files.with_bias else ())]
-    narrowings = {name: _narrowing(stage, named_tables(model)) for name, stage in stages(model).items()}
+    narrowings = described_narrowings(model)
     records = []
     for place, entry in enumerate(entries):
         records.append(_entry(folder, entry, files, narrowings.get(entry.name)))
@@ -230,6 +230,11 @@ def layout_of(entry: Entry, files: Files) -> Layout:
     if len(entry.axes) == 2 and entry.role == "weight":
         return replace(files.tensors, gate_order=gates)
     return Layout(gate_order=gates)
+
+
+def described_narrowings(model: Model) -> dict[str, dict[str, Any]]:
+    """How each signal of a model is narrowed, as a manifest says it."""
+    return {name: _narrowing(stage, named_tables(model)) for name, stage in stages(model).items()}
 
 
 def _narrowing(stage: Stage, tables: Mapping[str, LookupTable]) -> dict[str, Any]:

@@ -238,6 +238,30 @@ def test_other_integers_under_fitting_digests_are_found_by_the_replay(copy: Path
         verify(copy)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("layer", "other"),
+        ("axes", ["step", "feature"]),
+        ("narrowing", None),
+        ("narrowing.rounding", "floor_"),
+        ("narrowing.shift", 61),
+    ],
+)
+def test_what_a_manifest_says_of_an_entry_is_what_the_model_says(copy: Path, key: str, value: Any) -> None:
+    def change(document: Any) -> None:
+        place = entry_of(document, "lstm.cell")
+        first, _, rest = key.partition(".")
+        if rest:
+            place, first = place[first], rest
+        assert place[first] != value
+        place[first] = value
+
+    altered(copy, change)
+    with pytest.raises(FileError, match=rf"{key.partition('.')[0]} of lstm\.cell must be"):
+        verify(copy)
+
+
 def test_a_hex_file_that_differs_from_npy_is_found(copy: Path) -> None:
     path = copy / "hex" / "output.hex"
     text = path.read_text()
