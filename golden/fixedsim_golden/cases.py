@@ -25,6 +25,7 @@ FLAGS: Mapping[str, str] = {
     "lengths": "Sequences of different lengths one after the other: a backward direction that starts at a fixed step.",
     "injected": "Starts from a state that was put in from outside: it reaches what inputs alone may not.",
     "tokens": "Every token of the vocabulary, or a spread over it: a wrong address of the embedding.",
+    "multiplier": "Sums that change with one more or less in the multiplier of their row: a multiplier that is cut.",
     "search": "Found by search: it hits corners of casts and tables that the cases before had missed.",
     "user": "Inputs from a file of the user's.",
 }

@@ -11,12 +11,13 @@ from fixedsim.arrays import narrow
 from fixedsim.casts import Overflow
 from fixedsim.formats import Format
 from fixedsim.model import Model
-from fixedsim.profiles.datapath import Form, Interpolation, LookupTable
+from fixedsim.profiles.datapath import Interpolation, LookupTable
 from fixedsim.spec.casts import round_shift
 from fixedsim_golden.exhaustion import tried
 from fixedsim_golden.reach import Reach, Reaches, least_raw, overflows, reaches, unlimited
-from fixedsim_golden.stages import Applied, Signals, Stage, stages
+from fixedsim_golden.stages import Applied, Product, Signals, Stage, stages
 from fixedsim_golden.tensors import named_tables
+from fixedsim_golden.ties import Factors, has_ties
 
 Hits = NDArray[np.bool_]
 TIES = tuple(f"tie {sign} zero over an {parity} raw" for sign in ("above", "below") for parity in ("even", "odd"))
@@ -57,8 +58,26 @@ def sites(model: Model) -> list[Site]:
             if isinstance(stage.source, Applied) and stage.source.activation == table
         ]
         made.append(_table(name, table, readers, reached))
-    groups = tried(model)
-    return [_closed(site, groups) for site in made]
+    groups, factors = tried(model), Factors(model)
+    return [_without_ties(_closed(site, groups), found.get(site.name), factors) for site in made]
+
+
+def _without_ties(site: Site, stage: Stage | None, factors: Factors) -> Site:
+    """The site of a product without the ties that no pair of its factors makes, where all factors are known."""
+    if stage is None or not isinstance(stage.source, Product) or TIES[0] not in site.corners:
+        return site
+    made = np.zeros(len(TIES), dtype=np.bool_)
+    for unit in range(stage.units):
+        pairs = factors.ties(stage, unit)
+        if pairs is None:
+            return site
+        product = pairs[:, :1] * pairs[:, 1:]
+        ties = _tied(replace(stage, multiplier=stage.multiplier[[unit]], shift=stage.shift[[unit]]), product)
+        made |= [bool(np.any(tied & sign)) for sign in (product > 0, product < 0) for tied in ties]
+    possible = site.possible.copy()
+    first = site.corners.index(TIES[0])
+    possible[first : first + len(TIES)] &= made
+    return replace(site, possible=possible, bounds=f"{site.bounds}; every pair of factors was tried for ties")
 
 
 def _closed(site: Site, groups: Sequence[Signals]) -> Site:
@@ -186,15 +205,10 @@ def _overflows_possible(stage: Stage, reached: Reaches) -> tuple[bool, bool]:
     return any(below for below, _ in pairs), any(above for _, above in pairs)
 
 
-def _ties(stage: Stage) -> bool:
-    """Whether a tie is something that the narrowing has: one rounding by a shift."""
-    return stage.narrowing.primitive is None and stage.narrowing.form is Form.SINGLE
-
-
 def _ties_possible(stage: Stage, reached: Reaches) -> list[bool]:
     """Whether a tie can be met above zero and below, over an even raw and over an odd one."""
     found = np.zeros(len(TIES), dtype=np.bool_)
-    if _ties(stage):
+    if has_ties(stage):
         for product, shift in set(zip(reached.products[stage.signal], stage.shift.tolist(), strict=True)):
             if shift > 0:
                 signs = product.high > 0, product.low < 0
@@ -215,7 +229,7 @@ def _events(stage: Stage, signals: Signals) -> list[bool]:
     wide = _rounded(stage, source)
     form = stage.narrowing.format
     events = [bool(np.any(wide < least_raw(stage.narrowing))), bool(np.any(wide > form.raw_max))]
-    if not _ties(stage):
+    if not has_ties(stage):
         return [*events, *(False for _ in TIES)]
     ties = _tied(stage, source)
     signs = source > 0, source < 0

@@ -11,11 +11,12 @@ from fixedsim.formats import Format
 from fixedsim.layers.lstm import Lstm
 from fixedsim.model import Model
 from fixedsim_golden.cases import Case, Start
-from fixedsim_golden.construction import Constructor, Target, by_lstm
-from fixedsim_golden.corners import Site
+from fixedsim_golden.construction import Constructor, Target, by_layer
+from fixedsim_golden.corners import TIES, Site
 from fixedsim_golden.drawing import Draw, Inputs, State, input_rows, matched, shrunk, snapped
 from fixedsim_golden.playing import lstms
-from fixedsim_golden.stages import previous
+from fixedsim_golden.stages import previous, stages
+from fixedsim_golden.ties import Factors
 
 Integers = NDArray[np.int64]
 Hits = NDArray[np.bool_]
@@ -23,6 +24,7 @@ Progress = Callable[[int, int], None]
 _BATCH = 4096  # steps of a round
 _SWEEP = 1 << 16  # of a round that tries every cell
 _PROMISING = 16  # steps of a pool, of which one is swept
+_TIED_UNITS, _TIED_FACTORS = 16, 64  # whose ties are worked out
 _GIVE_UP = 24  # rounds without a new corner
 
 
@@ -53,10 +55,10 @@ class _Batch:
         found = {name: trace[0] for name, trace in result.trace.items()}
         return found | {previous(name): cell for name, (_, cell) in self.states.items()}
 
-    def case(self, place: int, name: str) -> Case:
+    def case(self, place: int, name: str, flag: str) -> Case:
         """One of the sequences."""
         state: State = {each: (h[place], c[place]) for each, (h, c) in self.states.items()}
-        flags = ("search", "injected") if state else ("search",)
+        flags = (flag, "injected") if state else (flag,)
         start = Start.INJECTED if state else Start.RESET
         return Case(name, flags, self.inputs[place : place + 1], start, state)
 
@@ -65,7 +67,10 @@ def searched(model: Model, covered: Covered, seed: int, rounds: int, progress: P
     """Add one-step sequences until no corner is open, ``rounds`` are over, or too many rounds find nothing."""
     found = _Found(model, list(covered.cases), list(covered.sites), [each.copy() for each in covered.hits])
     maker, idle = _Maker(model, Draw(seed)), 0
-    for batch in _constructed(maker, found):
+    constructor = Constructor(model)
+    for layer, targets in by_layer(list(constructor.multipliers())).items():
+        found.keep(maker.steps(layer, targets), "multiplier")
+    for batch in _constructed(maker, found, constructor):
         found.add(batch)
     for turn in range(rounds):
         if not found.covered.open or idle == _GIVE_UP:
@@ -78,14 +83,41 @@ def searched(model: Model, covered: Covered, seed: int, rounds: int, progress: P
     return found.covered
 
 
-def _constructed(maker: "_Maker", found: "_Found") -> Iterator[_Batch]:
-    """Steps that are worked out for the corners of tables that are open."""
-    constructor = Constructor(maker.model)
+def _constructed(maker: "_Maker", found: "_Found", constructor: Constructor) -> Iterator[_Batch]:
+    """Steps that are worked out for the corners of tables, and for ties, that are open."""
     for site, seen in zip(found.sites, found.hits, strict=True):
         if site.runs is not None:
             open_ = site.runs[site.possible & ~seen]
-            for lstm, targets in by_lstm(list(constructor.targets(site.reads, open_))).items():
-                yield maker.steps(lstm, targets)
+            for layer, targets in by_layer(list(constructor.targets(site.reads, open_))).items():
+                yield maker.steps(layer, targets)
+    yield from _tied(maker, found, constructor)
+
+
+def _tied(maker: "_Maker", found: "_Found", constructor: Constructor) -> Iterator[_Batch]:
+    """Every cell beside an output gate that makes a tie with some cell activation, as long as such ties are open."""
+    factors, made = Factors(maker.model), stages(maker.model)
+    for place, site in enumerate(found.sites):
+        if not site.name.endswith(".hidden") or TIES[0] not in site.corners:
+            continue
+        first = site.corners.index(TIES[0])
+        stage = made[site.name]
+        for unit in range(min(stage.units, _TIED_UNITS)):
+            pairs = factors.ties(stage, unit)
+            for raw in _most_frequent(pairs):
+                if not np.any((site.possible & ~found.hits[place])[first : first + len(TIES)]):
+                    break
+                reader, raws = factors.sources(stage.reads[0], unit, raw)
+                runs = np.stack([raws[[0, -1]]] * 2, axis=1) if len(raws) else np.empty((0, 2), np.int64)
+                for target in constructor.targets([reader], runs):
+                    yield maker.swept(target)
+
+
+def _most_frequent(pairs: Integers | None) -> list[int]:
+    """The first factors that have the most partners."""
+    if pairs is None:
+        return []
+    raws, counts = np.unique(pairs[:, 0], return_counts=True)
+    return [int(raw) for raw in raws[np.argsort(-counts, kind="stable")][:_TIED_FACTORS]]
 
 
 class _Found:
@@ -120,13 +152,18 @@ class _Found:
             found.update((order[first[first < end]] // raws.shape[1]).tolist())
         return sorted(found)
 
-    def _keep(self, batch: _Batch, signals: Mapping[str, Integers], places: list[int]) -> None:
+    def keep(self, batch: _Batch, flag: str) -> None:
+        """Keep all sequences of a batch."""
+        self._keep(batch, batch.signals(self.model), list(range(len(batch.inputs))), flag)
+
+    def _keep(self, batch: _Batch, signals: Mapping[str, Integers], places: list[int], flag: str = "search") -> None:
         if not places:
             return
         kept = {name: raws[places] for name, raws in signals.items()}
         for place, site in enumerate(self.sites):
             self.hits[place] |= site.hits(kept)
-        self.cases += [batch.case(place, f"search-{len(self.cases) + order}") for order, place in enumerate(places)]
+        first = len(self.cases)
+        self.cases += [batch.case(place, f"{flag}-{first + order}", flag) for order, place in enumerate(places)]
 
     def _split(self, batch: _Batch, signals: Mapping[str, Integers], low: int, high: int, places: list[int]) -> None:
         """Halve until single sequences are left, following only halves and sites with something new."""
@@ -153,12 +190,16 @@ class _Maker:
         self.model, self.draw = model, draw
         self.inputs, self.weights, self.parts = Inputs.of(model), input_rows(model), lstms(model)
 
-    def steps(self, lstm: str, targets: Sequence[Target]) -> _Batch:
+    def steps(self, layer: str, targets: Sequence[Target]) -> _Batch:
         """The steps of targets, other states and cells drawn."""
         made = self._even(len(targets))
-        states = dict(made.states)
-        states[lstm] = np.stack([target.hidden for target in targets]), made.states[lstm][1]
-        return _Batch(np.stack([target.inputs for target in targets]), states)
+        inputs, states = made.inputs.copy(), dict(made.states)
+        for place, target in enumerate(targets):
+            if target.inputs is not None:
+                inputs[place] = target.inputs
+            if target.hidden is not None:
+                states[layer][0][place] = target.hidden
+        return _Batch(inputs, states)
 
     def batch(self, turn: int) -> _Batch:
         """Rows driven part of the way to their extremes; even raws; small ones; and one step with every cell."""
@@ -228,9 +269,14 @@ class _Maker:
 
     def _sweep(self) -> _Batch:
         """One input and hidden state, and every cell: each unit in an order of its own."""
-        if not self.parts:
-            return self._even()
-        few = self._promising()
+        return self._every_cell(self._promising()) if self.parts else self._even()
+
+    def swept(self, target: Target) -> _Batch:
+        """The step of a target with every cell."""
+        return self._every_cell(self.steps(target.layer, [target]))
+
+    def _every_cell(self, few: _Batch) -> _Batch:
+        """The first step of a batch with every cell."""
         levels = [part.datapath.read_cell.levels for part in self.parts.values()]
         most = max(_BATCH, min(_SWEEP, 4_000_000 // sum(part.units for part in self.parts.values())))
         count = min(max(levels), most)

@@ -14,6 +14,7 @@ VECTORS = Path(__file__).resolve().parents[2] / "golden" / "vectors"
 INDEX = json.loads((VECTORS / "index.json").read_text("utf-8"))
 SMOKE = [name for name, record in INDEX.items() if record["level"] == "smoke"]
 FULL = [name for name, record in INDEX.items() if record["level"] == "full"]
+EARLIER = sorted(path.parent for path in VECTORS.glob("earlier/*/manifest.json"))
 AGAIN = (
     "lstm-fixed-point-w8a8-smoke",
     "bilstm-bit-rnn-w2a2-smoke",
@@ -44,6 +45,15 @@ def test_a_committed_set_is_replayed(name: str) -> None:
     found = verify(VECTORS / name)
     assert found.words == INDEX[name]["words"]
     assert found.digest == INDEX[name]["digest"]
+
+
+@pytest.mark.parametrize("folder", EARLIER, ids=lambda path: path.name)
+def test_a_set_of_an_earlier_edition_is_replayed(folder: Path) -> None:
+    assert verify(folder).words == sum(entry.words for entry in GoldenSet.open(folder).manifest.entries)
+
+
+def test_there_are_sets_of_the_first_edition() -> None:
+    assert {path.name.partition("-")[0] for path in EARLIER} == {"linear", "lstm", "bilstm"}
 
 
 @pytest.mark.parametrize("name", AGAIN)
