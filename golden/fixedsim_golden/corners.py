@@ -83,13 +83,13 @@ def _without_ties(site: Site, stage: Stage | None, factors: Factors) -> Site:
 def _closed(site: Site, groups: Sequence[Signals]) -> Site:
     """The site without the corners that no value of what it reads reaches, where all of them are known."""
     for group in groups:
-        if site.reads and all(name in group for name in site.reads) and _decides(group, site.name):
+        if site.reads and all(name in group for name in site.reads) and decides(group, site.name):
             bounds = f"{site.bounds}; every value was tried"
             site = replace(site, possible=site.possible & site.hits(group), bounds=bounds)
     return site
 
 
-def _decides(group: Signals, name: str) -> bool:
+def decides(group: Signals, name: str) -> bool:
     """Whether a group has a signal's own values: beside pre-activations, sums stand for the sum of both."""
     kind = name.rpartition(".")[2]
     return not kind.endswith("sum") or f"{name.removesuffix('sum')}accumulator" in group

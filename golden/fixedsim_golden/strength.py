@@ -15,9 +15,10 @@ from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.parts import Matrix
 from fixedsim.model import Model
-from fixedsim.profiles.datapath import Accumulator, Check, Form, GateDatapath, Interpolation, LookupTable, Narrowing
+from fixedsim.profiles.datapath import Accumulator, Check, GateDatapath, Interpolation, LookupTable, Narrowing
 from fixedsim_golden.cases import Case, Start
-from fixedsim_golden.corners import TIES, Site, sites
+from fixedsim_golden.corners import Site, sites
+from fixedsim_golden.equivalence import Values, same_overflow, same_rounding
 from fixedsim_golden.playing import Entry, play, streams
 from fixedsim_golden.sets import GoldenSet
 from fixedsim_golden.stages import signals_of
@@ -118,6 +119,7 @@ class _Neighbours:
     def __init__(self, model: Model, cases: Sequence[Case]) -> None:
         self.model, self.cases = model, cases
         self.sites = {site.name: site for site in sites(model)}
+        self.values = Values(model)
 
     def all(self) -> Iterator[Neighbour]:
         """Layer by layer, then tables and states."""
@@ -138,14 +140,14 @@ class _Neighbours:
             site = self.sites[signal]
             for rounding in Rounding:
                 if rounding is not narrowing.rounding and narrowing.primitive is None:
-                    other = put(_with(part, changed(replace(narrowing, rounding=rounding))))
-                    yield self._of(
-                        f"{signal} rounds {rounding}", other, _same_rounding(site, narrowing, rounding, part)
-                    )
+                    other = replace(narrowing, rounding=rounding)
+                    why = same_rounding(site, narrowing, rounding, part) or self.values.same_narrowing(signal, other)
+                    yield self._of(f"{signal} rounds {rounding}", put(_with(part, changed(other))), why)
             for overflow in (Overflow.WRAP, Overflow.SATURATE):
                 if overflow is not narrowing.overflow and narrowing.format.full_range and narrowing.reads_overflow:
-                    other = put(_with(part, changed(replace(narrowing, overflow=overflow, saturated_bits=0))))
-                    yield self._of(f"{signal} on overflow {overflow}", other, _same_overflow(site))
+                    other = replace(narrowing, overflow=overflow, saturated_bits=0)
+                    why = same_overflow(site) or self.values.same_narrowing(signal, other)
+                    yield self._of(f"{signal} on overflow {overflow}", put(_with(part, changed(other))), why)
 
     def _accumulators(self, part: Layer, put: Callable[[Any], Model]) -> Iterator[Neighbour]:
         """One bit below the least width that is proven safe."""
@@ -171,8 +173,9 @@ class _Neighbours:
                 corners = [place for place, corner in enumerate(site.corners) if corner in _reading(table, entry)]
                 values = list(table.values)
                 values[entry] += 1 if values[entry] < table.format.raw_max else -1
-                other = _with_table(self.model, table, replace(table, values=tuple(values)))
-                why = "" if np.any(site.possible[corners]) else "it is never read"
+                changed = replace(table, values=tuple(values))
+                other = _with_table(self.model, table, changed)
+                why = self.values.same_table(table, changed) if np.any(site.possible[corners]) else "it is never read"
                 cases = [] if why else self._reading_cases(site, corners, raws, owners)
                 yield Neighbour(f"{name} entry {entry} off by one", other, cases, cases, why)
 
@@ -269,48 +272,6 @@ def _setting_gate(path: Any, choices: GateDatapath, field: str) -> Callable[[Nar
 def _with(part: Layer, datapath: Any) -> Layer:
     """The layer with another datapath."""
     return replace(part, datapath=datapath)
-
-
-def _possible(site: Site, *names: str) -> bool:
-    return any(
-        name in names and bool(possible) for name, possible in zip(site.corners, site.possible.tolist(), strict=True)
-    )
-
-
-def _same_overflow(site: Site) -> str:
-    ways = [f"{word} {end}" for word in ("wraps", "saturates") for end in ("low", "high")]
-    return "" if _possible(site, *ways) or not any(way in site.corners for way in ways) else "it never overflows"
-
-
-_HALVES = {
-    rounding for rounding in Rounding if str(rounding).startswith("half_")
-}  # those that differ from each other at ties alone
-
-
-def _same_rounding(site: Site, narrowing: Narrowing, other: Rounding, part: Layer) -> str:
-    if TIES[0] not in site.corners:
-        return ""
-    if _never_right(site.name, narrowing, part):
-        return "it never shifts to the right"
-    both = {narrowing.rounding, other} <= _HALVES and narrowing.form is Form.SINGLE and narrowing.format.raw_step == 1
-    if both and not _possible(site, *TIES):
-        return "it never meets a tie"
-    return ""
-
-
-def _never_right(signal: str, narrowing: Narrowing, part: Layer) -> bool:
-    """Whether no value is shifted to the right, so that nothing is rounded; the doubling form's own half up aside."""
-    if narrowing.format.raw_step != 1:
-        return False
-    if isinstance(part, Linear):
-        shifts = part.matrix.shift if signal.endswith(".sum") else narrowing.shift
-    elif signal.endswith("recurrent_sum"):
-        shifts = part.recurrent_matrix.shift
-    elif signal.endswith("sum"):
-        shifts = part.input_matrix.shift
-    else:
-        shifts = narrowing.shift
-    return bool(np.all(np.asarray(shifts) <= (31 if narrowing.form is Form.DOUBLING else 0)))
 
 
 def _orders(part: Layer, put: Callable[[Any], Model]) -> Iterator[tuple[str, Model]]:

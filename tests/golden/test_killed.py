@@ -1,6 +1,5 @@
 """A run of ``golden write`` that is killed leaves the old set, the new one or none, never half of one."""
 
-import os
 import random
 import signal
 import subprocess
@@ -51,7 +50,7 @@ def kills(folder: Path, count: int, seed: int) -> None:
             (folder / "set").rename(folder / f"gone-{place}")
         run = started(folder, *(["--force"] if place % 2 else []))
         waits_for_files(folder, run, draw.random() * takes)
-        os.kill(run.pid, signal.SIGKILL)
+        run.kill()  # nothing where it has ended
         ended.append(run.wait())
         if (folder / "set").exists():
             assert verify(folder / "set").digest in ({new, old} if place % 2 else {new})
