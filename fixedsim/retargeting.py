@@ -34,7 +34,7 @@ from fixedsim.profiles.datapath import (
 from fixedsim.profiles.profile import Profile
 
 _CELL_STAGES = ("forget_product", "input_product", "forget_addend", "input_addend", "cell", "cell_input")
-_FUNCTIONS = ("identity", "relu", "clipped_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh")
+_FUNCTIONS = ("identity", "relu", "clipped_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_sigmoid_fifth", "hard_tanh")
 
 
 def retarget(model: Model, profile: Profile) -> Model:
@@ -211,6 +211,7 @@ def _lstm_tensors(layer: Lstm, own: Profile) -> LstmTensors:
         None if layer.projection is None else _linear_tensors(layer.projection, own),
         path.initial_hidden,
         path.initial_cell,
+        start=layer.start,
     )
 
 

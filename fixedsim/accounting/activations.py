@@ -35,6 +35,7 @@ class Sized:
     units: int  # outputs of a fully connected layer, features of an embedding
     last: bool = False  # an LSTM that hands on only its last step
     law: bool = False  # every value takes the bits of the activations that the layer reads: the paper's law
+    outputs: int | None = None  # width of an LSTM's hidden state; as its projection has it, or the units, if None
 
     def bits(self, form: Format) -> int:
         """The bits of a value of a format."""
@@ -55,6 +56,12 @@ class Sized:
     def name(self) -> str:
         """The layer's name."""
         return self.layer.name
+
+    def hidden_width(self, layer: Lstm) -> int:
+        """The width of the hidden state of the LSTM, or of one direction of it."""
+        if layer.projection is None:
+            return self.units
+        return layer.outputs if self.outputs is None else self.outputs
 
     @property
     def input_bits(self) -> int:
@@ -192,8 +199,9 @@ class _Builder:
     def _store(self, each: Sized, layer: Lstm, step: int, hidden: str, directions: int) -> None:
         if each.last and step < min(self.steps, _DISTINCT_STEPS) - 1:
             return
-        outputs = each.units if layer.projection is None else layer.outputs
-        bits = directions * outputs * each.bits(layer.written_format) * (1 if each.last else self.steps)
+        bits = (
+            directions * each.hidden_width(layer) * each.bits(layer.written_format) * (1 if each.last else self.steps)
+        )
         self.add(f"{layer.name}.store@{step}", each.name, (hidden,), {f"{each.name}.sequence": bits})
 
     def _bidirectional(self, each: Sized, layer: Bidirectional, source: str) -> None:
@@ -208,8 +216,10 @@ class _Builder:
         at = {tensor.removeprefix(f"{name}.").rpartition("@")[0]: tensor for tensor in bits}
         hidden, cell = (f"{name}.{what}@{step - 1}" for what in (_written(layer), "cell"))
         if step == 0:
-            outputs = each.units if layer.projection is None else layer.outputs
-            state = {hidden: outputs * each.bits(layer.state_format), cell: each.units * each.bits(path.read_cell)}
+            state = {
+                hidden: each.hidden_width(layer) * each.bits(layer.state_format),
+                cell: each.units * each.bits(path.read_cell),
+            }
             self.add(f"{name}.reset", each.name, (), state)
 
         def run(what: str, reads: Sequence[str], *signals: str) -> None:
@@ -272,6 +282,6 @@ def _signals(layer: Linear | Lstm, each: Sized, step: int) -> dict[str, int]:
     found = {}
     for signal in layer.signals():
         of_outputs = projected and (".projection." in signal.name or signal.name.endswith("rescaled_hidden"))
-        width = widths.get(signal.name, layer.outputs if of_outputs else each.units)
+        width = widths.get(signal.name, each.hidden_width(layer) if of_outputs else each.units)
         found[f"{signal.name}@{step}"] = width * each.bits(signal.format)
     return found

@@ -28,7 +28,7 @@ from fixedsim.profiles.choices import Granularity
 from fixedsim.profiles.datapath import LookupTable
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization import quantize
-from fixedsim.quantization.targets import INPUT, Widths, edge_name
+from fixedsim.quantization.targets import INPUT, Widths, activation_names, cast_names, edge_name, is_state
 
 _WIDE_BIAS = 32  # biases from this width on need no shift of their own
 _TEMPLATE_BITS = 8  # of its weights, which are replaced
@@ -101,7 +101,11 @@ def described_layers(description: Description, choices: Choices) -> list[Sized]:
             case LinearLayer():
                 found.append(Sized(template, layer.inputs, layer.outputs))
             case LstmLayer():
-                found.append(Sized(template, layer.inputs, layer.units, layer.steps == "last"))
+                if layer.reverse:
+                    raise InputError(f"layer {layer.name} must not reverse time by itself to be scheduled")
+                found.append(
+                    Sized(template, layer.inputs, layer.units, layer.steps == "last", outputs=layer.hidden_width)
+                )
         before = layer
     return found
 
@@ -126,20 +130,13 @@ def _template_of(layer: Layer, before: Layer | None, description: Description, c
     inputs = None if isinstance(layer, EmbeddingLayer) else widths[INPUT if before is None else edge_name(before)]
     edge = edge_name(layer)
     free = layer is description.layers[-1] and widths.override(edge) is None
-    bits = {} if free else {edge: widths[edge]}
-    inner = {name: width for name, width in widths.overridden.items() if _is_inside(name, layer)}
+    bits = {name: widths[name] for name in activation_names(layer) if not (free and name == edge)}
+    casts = set(cast_names(layer)) if isinstance(layer, LstmLayer) else set[str]()
+    inner = {name: width for name, width in widths.overridden.items() if name in casts}
     biases = {name: choices.bias_width(name) for name in layer.tensors() if name.endswith(".bias")}
     given = bits | inner | {name: width for name, width in biases.items() if width is not None}
     small = Description("template", (_of_one_unit(layer),), description.bit_rnn)
     return _template(small, choices.profile, inputs, tuple(given.items()))
-
-
-def _is_inside(name: str, layer: Layer) -> bool:
-    """Whether a name is that of a cast inside the layer."""
-    return isinstance(layer, LstmLayer) and any(
-        name.startswith(f"{direction}.") and not name.endswith((".weight", ".bias", ".hidden"))
-        for direction in layer.directions
-    )
 
 
 def _of_one_unit(layer: Layer) -> Layer:
@@ -149,12 +146,15 @@ def _of_one_unit(layer: Layer) -> Layer:
         case LinearLayer():
             return replace(layer, inputs=1, outputs=1, bias=True)
         case LstmLayer():
-            return replace(layer, inputs=1, units=1, bias=True, steps="all")
+            projection = None if layer.projection is None else 1
+            return replace(layer, inputs=1, units=1, bias=True, steps="all", projection=projection, reverse=False)
 
 
 @lru_cache(maxsize=4096)
 def _template(small: Description, profile: Profile, inputs: int | None, bits: tuple[tuple[str, int], ...]) -> _Template:
-    network = Network(small, {name: np.full(shape, 0.5) for name, shape in small.tensors().items()})
+    network = Network(
+        small, {name: np.full(shape, 0.0 if is_state(name) else 0.5) for name, shape in small.tensors().items()}
+    )
     model = quantize(
         network,
         profile=profile,
@@ -174,6 +174,8 @@ def _sized(layer: Layer, template: _Template, choices: Choices) -> Iterator[Stor
     by_row = choices.profile.weight.granularity is Granularity.ROW
     for tensor in template.tensors:
         match tensor.kind:
+            case Kind.WEIGHT if is_state(tensor.name):
+                yield replace(tensor, shape=shapes[tensor.name])
             case Kind.WEIGHT:
                 yield replace(
                     tensor, shape=shapes[tensor.name], bits=_weight_bits(tensor.name, tensor.bits, layer, choices)
@@ -190,7 +192,7 @@ def _sized(layer: Layer, template: _Template, choices: Choices) -> Iterator[Stor
 def _sized_bias(tensor: StoredTensor, layer: Layer, choices: Choices) -> Iterator[StoredTensor]:
     shape = layer.tensors().get(tensor.name)
     if shape is None and isinstance(layer, LstmLayer) and layer.forget_bias:
-        shape = (4 * layer.units,)
+        shape = (len(layer.gates) * layer.units,)
     if shape is not None:
         yield replace(tensor, shape=shape)
         if tensor.bits < _WIDE_BIAS and choices.profile.bias.fixed is None:

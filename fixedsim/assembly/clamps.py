@@ -1,4 +1,4 @@
-"""What a fused activation leaves of the range of a fully connected layer's output."""
+"""What a fused activation leaves of the range of a fully connected layer's output, and a clip of an LSTM's stage."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -6,9 +6,10 @@ from fractions import Fraction
 import numpy as np
 
 from fixedsim.assembly.tensors import LinearTensors
-from fixedsim.casts import Rounding
+from fixedsim.casts import Overflow, Rounding
+from fixedsim.errors import ModelError, ProfileError
 from fixedsim.formats import Format
-from fixedsim.profiles.datapath import PiecewiseLinear
+from fixedsim.profiles.datapath import Narrowing, PiecewiseLinear
 from fixedsim.spec.casts import round_divide
 from fixedsim.tables import clipped_relu, identity, relu
 
@@ -39,6 +40,30 @@ def clamp_range(tensors: LinearTensors, output: Format, rounding: Rounding) -> t
         return low, high
     low = max(low, _end(tensors.lowest, output, rounding))
     return low, high if tensors.clip is None else max(low, min(high, _end(tensors.clip, output, rounding)))
+
+
+def clipped(stage: Narrowing, clip: Fraction | None, what: str, subject: str) -> Narrowing:
+    """The narrowing that saturates at ``-clip`` and ``clip``, where these lie inside its range.
+
+    Both are the nearest raws, ties to even. ``what`` names the clip and ``subject`` the stage in errors.
+
+    Raises:
+        ProfileError: a stage whose narrowing is a registered primitive, which has an overflow of its own.
+        ModelError: a clip below half a step, which leaves only one raw.
+    """
+    if clip is None:
+        return stage
+    form = stage.format
+    reach = _nearest(clip / form.scale)
+    low, high = max(form.raw_min, form.zero_point - reach), min(form.raw_max, form.zero_point + reach)
+    if (low, high) == (form.raw_min, form.raw_max):
+        return stage
+    if not stage.reads_overflow:
+        raise ProfileError(f"{what} must be absent where {subject} is narrowed by {stage.primitive}, not {float(clip)}")
+    if low >= high:
+        raise ModelError(f"{what} must be at least {float(form.scale)}, one step of {subject}, not {float(clip)}")
+    narrow = replace(form, raw_min=low, raw_max=high)
+    return replace(stage, format=narrow, overflow=Overflow.SATURATE, saturated_bits=0)
 
 
 def _end(real: Fraction, output: Format, rounding: Rounding) -> int:

@@ -23,9 +23,11 @@ from fixedsim.tables import hard_sigmoid, hard_tanh, make_table
 _PRIMITIVE_BITS = 16
 _GATE_FRACTION_BITS = 12  # of the inputs that CMSIS-NN's table reads without a shift
 
+_SLOPES = {"hard_sigmoid": Fraction(1, 6), "hard_sigmoid_fifth": Fraction(1, 5)}
 RANGES = {
     "sigmoid": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
+    "hard_sigmoid_fifth": (0.0, 1.0),
     "tanh": (-1.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
 }
@@ -39,8 +41,7 @@ def function_choices(function: str, profile: Profile) -> FunctionChoices:
     """
     if function not in RANGES:
         raise ProfileError(f"function of an LSTM must be one of {', '.join(RANGES)}, not {function}")
-    choices: FunctionChoices = getattr(profile, function.removeprefix("hard_"))
-    return choices
+    return profile.tanh if function.endswith("tanh") else profile.sigmoid
 
 
 def function(name: str, profile: Profile, input_format: Format, output: Format) -> Activation:
@@ -86,13 +87,15 @@ def _hard(name: str, choices: FunctionChoices, input_format: Format, output: For
     """The piecewise linear form, with the slope and the thresholds that the profile gives."""
     if name.endswith("tanh"):
         return hard_tanh(input_format, output, rounding=choices.rounding)
-    slope, offset = (Fraction(1, 6), Fraction(1, 2)) if name == "hard_sigmoid" else (choices.slope, choices.offset)
+    slope, offset = (_SLOPES[name], Fraction(1, 2)) if name in _SLOPES else (choices.slope, choices.offset)
     line = hard_sigmoid(input_format, output, slope, offset, rounding=choices.rounding)
+    if name == "hard_sigmoid_fifth":
+        line = replace(line, function=name)
     if choices.slope_fraction_bits is not None:
         bits = choices.slope_fraction_bits
         ratio = exact_log2(output.scale / input_format.scale, "scale of a hard function")
         line = replace(line, slope=int(slope * (1 << bits)), shift=bits + ratio)  # the slope cut toward zero
-    if choices.threshold is not None:
+    if choices.threshold is not None and name != "hard_sigmoid_fifth":  # a threshold belongs to the other slope
         reach = int(choices.threshold / input_format.scale)
         line = replace(line, low_input=-reach, high_input=reach)
     return line

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedsim.assembly.assembler import Assembler, same
+from fixedsim.assembly.clamps import clipped
 from fixedsim.assembly.functions import function_choices
 from fixedsim.assembly.linear import assemble_linear
 from fixedsim.assembly.requantization import requantizing
@@ -89,6 +90,7 @@ class _Assembly:
             peephole={gate: vector.raws for gate, vector in tensors.peephole.items()},
             norm={gate: vector.raws for gate, vector in tensors.norm.items()},
             projection=projection,
+            start=tensors.start,
         )
 
     def _sums(self) -> tuple[Sums, Sums]:
@@ -140,10 +142,23 @@ class _Assembly:
         peephole = self._peephole(name, gate, preactivation)
         norm = self._norm(name, gate, preactivation)
         read = (norm.output if norm else peephole.sum if peephole else preactivation).format
+        preactivation, peephole, norm = self._clipped(name, preactivation, peephole, norm)
         form = self.assembler.overrides.format(name, function_choices(function, self.profile).format)
         activation = self.assembler.activation(name, function, read, form)
         output = self.assembler.function_output(name, function, activation.format)
         return GateDatapath(total, recurrent, preactivation, activation, output, peephole, norm)
+
+    def _clipped(
+        self, name: str, preactivation: Narrowing, peephole: Peephole | None, norm: LayerNorm | None
+    ) -> tuple[Narrowing, Peephole | None, LayerNorm | None]:
+        """The stages with the clip on the one that the function reads."""
+        clip, what = self.tensors.clip, f"clip of {self.name}"
+        if norm is not None:
+            return preactivation, peephole, replace(norm, output=clipped(norm.output, clip, what, f"{name}.normalized"))
+        if peephole is not None:
+            added = clipped(peephole.sum, clip, what, f"{name}.peephole_sum")
+            return preactivation, replace(peephole, sum=added), None
+        return clipped(preactivation, clip, what, f"{name}.preactivation"), None, None
 
     def _sum(self, name: str, choices: CastChoices) -> Narrowing:
         """The cast of requantized accumulators; at another width it keeps its scale, for both are added."""
@@ -155,8 +170,7 @@ class _Assembly:
     def _peephole(self, name: str, gate: str, preactivation: Narrowing) -> Peephole | None:
         if gate not in self.tensors.peephole:
             return None
-        vector, form = self.tensors.peephole[gate], self.profile.requantize.form
-        choices = (self.choices.peephole_product or self.choices.sum).model_copy(update={"form": form})
+        vector, choices = self.tensors.peephole[gate], self._peephole_choices(preactivation.format)
         added = self.choices.peephole_sum or self.choices.preactivation
         cell = self.tensors.cell_state or self._cell().format
         source, scales = vector.format.scale * cell.scale, self.profile.requantize.scales
@@ -164,6 +178,22 @@ class _Assembly:
         return Peephole(
             vector.format, product, self.assembler.cast(f"{name}.peephole_sum", added, preactivation.format.scale)
         )
+
+    def _peephole_choices(self, added: Format) -> CastChoices:
+        """The cast of a peephole's product, on the scale of the pre-activation that it is added to.
+
+        Raises:
+            ProfileError: a cast of its own on another scale than that of the profile's pre-activation.
+        """
+        own, before = self.choices.peephole_product, self.choices.preactivation.format
+        if own is not None and own.format.scale != before.scale:
+            raise ProfileError(
+                f"lstm.peephole_product must have the fraction bits of lstm.preactivation, {before.name}, "
+                f"not {own.format.name}"
+            )
+        choices = own or self.choices.sum
+        form = choices.format.with_scale(added.scale)
+        return choices.model_copy(update={"format": form, "form": self.profile.requantize.form})
 
     def _norm(self, name: str, gate: str, preactivation: Narrowing) -> LayerNorm | None:
         if gate not in self.tensors.norm:
@@ -187,8 +217,10 @@ class _Assembly:
         state = tensors.cell_state or self._cell().format
         products = self._cell_products(gates, state)
         addends = self._addends(products)
-        cell = assembler.cast(f"{self.name}.cell", choices.cell, (addends[0] or products[0]).format.scale)
+        stage = f"{self.name}.cell"
+        cell = assembler.cast(stage, choices.cell, (addends[0] or products[0]).format.scale)
         read = self._cell_input(cell)
+        cell = clipped(cell, tensors.cell_clip, f"cell_clip of {self.name}", stage)
         function, stage = tensors.functions[2], f"{self.name}.cell_activation"
         form = assembler.overrides.format(stage, function_choices(function, self.profile).format)
         activation = assembler.activation(stage, function, read.format, form)

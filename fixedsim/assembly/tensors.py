@@ -55,7 +55,7 @@ class LinearTensors:
     bias: RawBias
     input: Format
     output: Format | None
-    activation: str = "identity"  # or relu, clipped_relu, sigmoid, tanh, hard_sigmoid, hard_tanh
+    activation: str = "identity"  # or relu, clipped_relu, sigmoid, tanh, hard_sigmoid, hard_sigmoid_fifth, hard_tanh
     clip: Fraction | None = None
     lowest: Fraction = Fraction(0)  # the lower end of a ReLU
     sum_scale: Fraction | None = None
@@ -66,7 +66,9 @@ class LstmTensors:
     """One direction of an LSTM; rows are gate-major, without the input gate where it is coupled.
 
     ``hidden`` is the format in which the step writes the hidden state (before a projection), ``hidden_state`` the one
-    in which the recurrence reads it and ``output`` the one in which the next layer does: as written if None.
+    in which the recurrence reads it and ``output`` the one in which the next layer does: as written if None. ``clip``
+    bounds what the functions of the gates read and ``cell_clip`` the cell, both ways; ``start`` maps ``hidden`` and
+    ``cell`` to raws ``(outputs,)`` and ``(units,)`` in place of the one raw for all units.
     """
 
     input_matrix: RawMatrix
@@ -84,6 +86,9 @@ class LstmTensors:
     projection: LinearTensors | None = None
     initial_hidden: int | None = None  # the raw that means zero if None
     initial_cell: int | None = None
+    clip: Fraction | None = None
+    cell_clip: Fraction | None = None
+    start: Mapping[str, Raws] = field(default_factory=dict)
 
     @property
     def gate_names(self) -> tuple[str, ...]:

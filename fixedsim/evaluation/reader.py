@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from fixedsim.errors import InputError
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
-from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding
+from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLstm
 from fixedsim.layers.recorder import OverflowCount
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model
+from fixedsim.model.layer_kinds import Layer
 from fixedsim.network import EmbeddingLayer, Network
 
 Reals = NDArray[np.float64]
@@ -58,9 +60,14 @@ def _network_vocabulary(network: Network) -> int | None:
 
 def _looks_ahead(model: Evaluated) -> bool:
     if isinstance(model, Model):
-        both_ways = any(isinstance(layer, Bidirectional | RealBidirectional) for layer in model.layers)
-        return both_ways or bool(model.last)
-    return any(layer.bidirectional or layer.steps == "last" for layer in model.description.lstm_layers)
+        return bool(model.last) or any(map(_turns, model.layers))
+    return any(layer.bidirectional or layer.reverse or layer.steps == "last" for layer in model.description.lstm_layers)
+
+
+def _turns(layer: Layer) -> bool:
+    """Whether a layer of a model reads time backwards."""
+    backwards = isinstance(layer, RealLstm) and layer.reverse
+    return backwards or isinstance(layer, Bidirectional | RealBidirectional | Reversal)
 
 
 def checked_tokens(tokens: ArrayLike, vocabulary: int) -> NDArray[np.int64]:

@@ -57,7 +57,8 @@ class Lstm:
     Inputs are ``(steps, batch, inputs)`` raws of ``datapath.input``. The hidden state, and so the output, are raws of
     ``output_format``, as the step wrote them; the recurrence may read them in another format. The cell is of
     ``datapath.read_cell``. Rows of the matrices are gate-major, over the gates that the datapath has; ``peephole`` and
-    ``norm`` map gates to their weights ``(units,)``. With a ``projection``, the outputs are its ``rows``.
+    ``norm`` map gates to their weights ``(units,)``. With a ``projection``, the outputs are its ``rows``. ``start``
+    maps ``hidden`` and ``cell`` to raws for each unit, in place of the one raw of the datapath.
 
     A stale sigmoid register (``datapath.hazard``) is no part of the state: each run and each reset starts it at the
     sigmoid of zero.
@@ -71,17 +72,13 @@ class Lstm:
     peephole: Mapping[str, Integers] = field(default_factory=dict)
     norm: Mapping[str, Integers] = field(default_factory=dict)
     projection: Linear | None = None
+    start: Mapping[str, Integers] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         path = self.datapath
         for what, matrix in (("input", self.input_matrix), ("recurrent", self.recurrent_matrix)):
             _require_rows(matrix.rows, len(path.present), self.units, f"{self.name}.{what}.weight")
-        for what, raw, form in (
-            ("hidden", path.initial_hidden, self.state_format),
-            ("cell", path.initial_cell, path.read_cell),
-        ):
-            if not form.contains(raw):
-                raise ModelError(f"initial {what} of {self.name} must be a raw of {form.name}, not {raw}")
+        self._check_initial()
         _require_reread(self.written_format, path.hidden_state, f"hidden state of {self.name}")
         _require_reread(self.written_format, path.output, f"output of {self.name}")
         _require_reread(path.cell.format, path.cell_state, f"cell of {self.name}")
@@ -89,6 +86,21 @@ class Lstm:
         self._check_vectors("norm", self.norm, [g for g, c in _by_gate(path) if c.norm is not None])
         self._check_projection()
         self.bias.require_fit(path.accumulator, path.bias_stage, self.name)
+
+    def _check_initial(self) -> None:
+        path = self.datapath
+        known = {
+            "hidden": (path.initial_hidden, self.state_format, self.outputs),
+            "cell": (path.initial_cell, path.read_cell, self.units),
+        }
+        for what, raws in self.start.items():
+            if what not in known or raws.shape != (known[what][2],):
+                allowed = " and ".join(f"{part} ({width},)" for part, (_, _, width) in known.items())
+                raise ModelError(f"initial state of {self.name} must be {allowed}, not {what} {raws.shape}")
+        for what, (one, form, _) in known.items():
+            for raw in (one, *np.asarray(self.start.get(what, ())).tolist()):
+                if not form.contains(raw):
+                    raise ModelError(f"initial {what} of {self.name} must be a raw of {form.name}, not {raw}")
 
     def _check_vectors(self, what: str, given: Mapping[str, Integers], wanted: list[str]) -> None:
         if sorted(given) != sorted(wanted):
@@ -125,6 +137,7 @@ class Lstm:
         peephole: Mapping[str, ArrayLike] | None = None,
         norm: Mapping[str, ArrayLike] | None = None,
         projection: Linear | None = None,
+        start: Mapping[str, Integers] | None = None,
     ) -> Self:
         """A layer from raw weights ``(gates * units, inputs)``, ``(gates * units, outputs)`` and biases.
 
@@ -166,6 +179,7 @@ class Lstm:
             _vectors(peephole, datapath, "peephole", name),
             _vectors(norm, datapath, "norm", name),
             projection,
+            {what: np.asarray(raws, dtype=np.int64) for what, raws in (start or {}).items()},
         )
 
     @property
@@ -278,9 +292,15 @@ class Lstm:
 
     def initial_state(self, batch: int) -> State:
         """The state after a reset, for ``batch`` sequences."""
+        return State(*(np.array(np.broadcast_to(raws, (batch, len(raws)))) for raws in self.resting))
+
+    @cached_property
+    def resting(self) -> State:
+        """The raws that a reset puts back: hidden state ``(outputs,)`` and cell ``(units,)``."""
+        path = self.datapath
         return State(
-            np.full((batch, self.outputs), self.datapath.initial_hidden, dtype=np.int64),
-            np.full((batch, self.units), self.datapath.initial_cell, dtype=np.int64),
+            self.start.get("hidden", np.full(self.outputs, path.initial_hidden, dtype=np.int64)),
+            self.start.get("cell", np.full(self.units, path.initial_cell, dtype=np.int64)),
         )
 
     def check_state(self, state: State, batch: int) -> State:

@@ -98,8 +98,9 @@ class Model:
                 if integers, reals if floats (quantized to the input's format, half to even, saturating).
             state: raws ``(h, c)`` by LSTM name; those left out start from the initial state.
             lengths: ``(N,)`` steps of each sequence; past them states stay and outputs mean zero.
-            reset: ``(T, N)`` booleans; the state is put back before that step.
-            trace: patterns of signal names to keep.
+            reset: ``(T, N)`` booleans; the state is put back before a layer reads that step of the inputs.
+            trace: patterns of signal names to keep; those of layers between two reversals of time stand in the order
+                in which they ran.
             engine: ``kernels``, or ``spec``: the scalar specification, very slowly.
             threads: sequences of a batch, or the two directions of one sequence, side by side; the bits stay the same.
 

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedsim.arrays import to_raw, to_real
 from fixedsim.errors import InputError
-from fixedsim.layers.bidirectional import Bidirectional
+from fixedsim.layers.bidirectional import Bidirectional, reversal
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.lstm import State as LstmState
-from fixedsim.layers.real import LstmState as RealState
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.layers.real_lstm import LstmState as RealState
 from fixedsim.layers.recorder import OverflowCount, Recorder
 from fixedsim.layers.reversal import Reversal
 from fixedsim.model.layer_kinds import Layer, directions, input_format, output_format
@@ -83,10 +83,12 @@ class Run:
         recorder = Recorder(self.wanted)
         after: State = {}
         form = None
-        valid = self.valid
+        valid, reset = self.valid, self.reset
         for layer in self.layers:
             values = self._boundary(values, form, layer)
-            values = self._layer(layer, values, recorder, after, valid)
+            if isinstance(layer, Reversal) and reset is not None:  # a reset stays with the step that it stands before
+                reset = np.take_along_axis(reset, reversal(reset.shape[0], reset.shape[1], self.lengths), axis=0)
+            values = self._layer(layer, values, recorder, after, valid, reset)
             form = output_format(layer)
             if layer.name in self.last:
                 values, valid = self._last(layer, after)[None], None
@@ -110,8 +112,15 @@ class Run:
         return values
 
     def _layer(
-        self, layer: Layer, values: NDArray[Any], recorder: Recorder, after: State, valid: NDArray[np.bool_] | None
+        self,
+        layer: Layer,
+        values: NDArray[Any],
+        recorder: Recorder,
+        after: State,
+        valid: NDArray[np.bool_] | None,
+        reset: NDArray[np.bool_] | None,
     ) -> NDArray[Any]:
+        course: dict[str, Any] = {"lengths": self.lengths, "reset": reset, "engine": self.engine}
         match layer:
             case Embedding() | Linear():
                 return layer.run(values, recorder, engine=self.engine)
@@ -120,26 +129,20 @@ class Run:
             case Reversal():
                 return layer.run(values, lengths=self.lengths)
             case Lstm():
-                output, after[layer.name] = layer.run(
-                    values, recorder, state=self._integer_state(layer), **self._course(), engine=self.engine
-                )
+                output, after[layer.name] = layer.run(values, recorder, state=self._integer_state(layer), **course)
                 return output
             case Bidirectional():
                 output, states = layer.run(
                     values,
                     recorder,
                     state=(self._integer_state(layer.forward), self._integer_state(layer.backward)),
-                    **self._course(),
-                    engine=self.engine,
+                    **course,
                     threads=self.threads,
                 )
                 after[layer.forward.name], after[layer.backward.name] = states
                 return output
             case _:
-                return self._real_lstm(layer, values, after, valid)
-
-    def _course(self) -> dict[str, Any]:
-        return {"lengths": self.lengths, "reset": self.reset}
+                return self._real_lstm(layer, values, after, valid, reset)
 
     def _integer_state(self, layer: Lstm) -> LstmState | None:
         given = self.state.get(layer.name)
@@ -151,13 +154,14 @@ class Run:
         values: NDArray[Any],
         after: State,
         valid: NDArray[np.bool_] | None,
+        reset: NDArray[np.bool_] | None,
     ) -> NDArray[Any]:
         outputs = []
         for part in directions(layer):
             assert isinstance(part, RealLstm)
             given = self.state.get(part.name)
             state = None if given is None else RealState(*(np.asarray(each, dtype=np.float64) for each in given))
-            output, after[part.name] = part.run(values, state, valid=valid, reset=self.reset)
+            output, after[part.name] = part.run(values, state, valid=valid, reset=reset)
             outputs.append(output)
         return np.concatenate(outputs, axis=2)
 

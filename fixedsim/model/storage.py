@@ -111,7 +111,10 @@ def layer_tensors(layer: Layer, owner: str | None = None) -> list[StoredTensor]:
             return _reals(layer.name, owner, {"weight": layer.weight, "bias": layer.bias})
         case _:
             tensors = {"input.weight": layer.input_weight, "recurrent.weight": layer.recurrent_weight}
-            return _reals(layer.name, owner, tensors | {"bias": layer.bias})
+            tensors |= {"bias": layer.bias} | {f"peephole.{gate}": part for gate, part in layer.peephole.items()}
+            if layer.projection is not None:
+                tensors["projection.weight"] = layer.projection
+            return _reals(layer.name, owner, tensors | {f"initial.{what}": part for what, part in layer.start.items()})
 
 
 def _lstm(layer: Lstm, owner: str) -> list[StoredTensor]:
@@ -128,6 +131,10 @@ def _lstm(layer: Lstm, owner: str) -> list[StoredTensor]:
             if part is not None:
                 name = f"{layer.name}.{what}.{gate}"
                 found.append(StoredTensor(name, owner, Kind.WEIGHT, (layer.units,), part.weight.bits))
+    for what, form in (("hidden", layer.state_format), ("cell", path.read_cell)):
+        if what in layer.start:
+            name = f"{layer.name}.initial.{what}"
+            found.append(StoredTensor(name, owner, Kind.WEIGHT, layer.start[what].shape, form.bits))
     return found if layer.projection is None else [*found, *layer_tensors(layer.projection, owner)]
 
 

@@ -27,7 +27,8 @@ from fixedsim.model.model import ARITHMETIC, Model
 from fixedsim.profiles.datapath import EmbeddingDatapath, LinearDatapath, LstmDatapath
 
 SCHEMA = 2
-READABLE = (1, SCHEMA)  # a file of schema 1 lacks what came later: zero points of weights, peepholes, projections
+EXTENDED = 3  # of a model with what came after schema 2, so that what reads only that refuses it
+READABLE = (1, SCHEMA, EXTENDED)  # schema 1 lacks what came later: zero points of weights, peepholes, projections
 KEY = "fixedsim.model"
 Tensors = dict[str, NDArray[Any]]
 _CONSTANTS = ("product_shift", "multiplier", "shift", "zero_point", "scale")
@@ -43,6 +44,8 @@ _KINDS: dict[str, type] = {
 _SCALE = re.compile(r"\d{1,700}(/\d{1,700})?\Z")  # every quotient of two floats, and nothing that grows when read
 _REAL_LINEAR = ("activation", "clip")
 _REAL_LSTM = ("gate", "candidate", "cell_activation", "initial", "hidden_bits", "reverse")
+_REAL_LSTM_MORE = ("coupled", "clip", "cell_clip")
+_EXTENSIONS = ("start", "more")  # keys of a layer that only a file of schema 3 has
 
 
 def save_model(model: Model, path: Path | str) -> None:
@@ -52,11 +55,12 @@ def save_model(model: Model, path: Path | str) -> None:
         FileError: the file cannot be written.
     """
     tensors: Tensors = {}
+    layers = [_write_layer(layer, tensors) for layer in model.layers]
     document = {
-        "schema": SCHEMA,
+        "schema": EXTENDED if any(map(_is_extended, layers)) else SCHEMA,
         "arithmetic": ARITHMETIC,
         "name": model.name,
-        "layers": [_write_layer(layer, tensors) for layer in model.layers],
+        "layers": layers,
         "last": sorted(model.last),
         "network": dict(model.network),
         "profile": dict(model.profile),
@@ -67,6 +71,11 @@ def save_model(model: Model, path: Path | str) -> None:
     write_atomically(
         Path(path), save({name: np.ascontiguousarray(raws) for name, raws in tensors.items()}, {KEY: text})
     )
+
+
+def _is_extended(entry: Mapping[str, Any]) -> bool:
+    """Whether a layer, or a direction of it, has what schema 2 lacks."""
+    return any(key in entry for key in _EXTENSIONS) or any(map(_is_extended, entry.get("directions", ())))
 
 
 def load_model(path: Path | str) -> Model:
@@ -107,7 +116,7 @@ def _check_document(document: dict[str, Any], tensors: Tensors) -> None:
     """Refuse another version, another type of a key, and content that has changed since it was written."""
     for key, known in (("schema", READABLE), ("arithmetic", (ARITHMETIC,))):
         if document.get(key) not in known:
-            allowed = " or ".join(map(str, known))
+            allowed = ", ".join(map(str, known[:-1])) + f" or {known[-1]}" if known[1:] else str(known[0])
             raise FileError(f"{KEY}.{key} must be {allowed}, not {document.get(key)!r}; quantize the network again")
     for key, kind in _KINDS.items():
         if not isinstance(document[key], kind):
@@ -196,6 +205,9 @@ def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
                 tensors |= {f"{layer.name}.{what}.{gate}": smallest(raws) for gate, raws in vectors.items()}
             if layer.projection is not None:
                 entry |= {"projection": _write_layer(layer.projection, tensors)}
+            if layer.start:
+                entry |= {"start": sorted(layer.start)}
+                tensors |= {f"{layer.name}.start.{what}": smallest(raws) for what, raws in layer.start.items()}
             return entry | {"datapath": _dump(LstmDatapath, layer.datapath, tensors)}
         case Bidirectional() | RealBidirectional():
             both = [_write_layer(part, tensors) for part in (layer.forward, layer.backward)]
@@ -214,7 +226,22 @@ def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
                 f"{layer.name}.recurrent.weight": layer.recurrent_weight,
                 f"{layer.name}.bias": layer.bias,
             }
-            return entry | {key: getattr(layer, key) for key in _REAL_LSTM}
+            more = _real_lstm_more(layer, tensors)
+            return entry | {key: getattr(layer, key) for key in _REAL_LSTM} | ({"more": more} if more else {})
+
+
+def _real_lstm_more(layer: RealLstm, tensors: Tensors) -> dict[str, Any]:
+    """What an LSTM in float64 may have beside four gates: keys where they are set, tensors under the layer's name."""
+    more = {key: getattr(layer, key) for key in _REAL_LSTM_MORE if getattr(layer, key)}
+    vectors: dict[str, Mapping[str, NDArray[Any]]] = {"peephole": layer.peephole, "start": layer.start}
+    for what, named in vectors.items():
+        if named:
+            more[what] = sorted(named)
+            tensors |= {f"{layer.name}.{what}.{part}": values for part, values in named.items()}
+    if layer.projection is not None:
+        more["projection"] = True
+        tensors[f"{layer.name}.projection.weight"] = layer.projection
+    return more
 
 
 class _Reader:
@@ -301,6 +328,7 @@ class _Reader:
                     peephole=self.vectors(entry, "peephole"),
                     norm=self.vectors(entry, "norm"),
                     projection=self.projection(entry),
+                    start=self.vectors(entry, "start"),
                 )
             case "Bidirectional":
                 forward, backward = (self.layer(part) for part in entry["directions"])
@@ -328,6 +356,7 @@ class _Reader:
                     self.reals(f"{name}.recurrent.weight", 2),
                     self.reals(f"{name}.bias"),
                     **{key: entry[key] for key in _REAL_LSTM},
+                    **self._real_lstm_more(name, entry.get("more", {})),
                 )
             case "RealBidirectional":
                 forward, backward = (self.layer(part) for part in entry["directions"])
@@ -336,3 +365,11 @@ class _Reader:
                 return RealBidirectional(name, forward, backward)
             case other:
                 raise FileError(f"layer {name!r} must be of a known kind, not {other!r}")
+
+    def _real_lstm_more(self, name: str, more: Mapping[str, Any]) -> dict[str, Any]:
+        found = {key: more[key] for key in _REAL_LSTM_MORE if key in more}
+        for what in ("peephole", "start"):
+            found[what] = {part: self.reals(f"{name}.{what}.{part}") for part in more.get(what, ())}
+        if "projection" in more:
+            found["projection"] = self.reals(f"{name}.projection.weight", 2)
+        return found

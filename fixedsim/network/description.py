@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
 from fixedsim.errors import NetworkError
+from fixedsim.network.layer_checks import Shapes
 from fixedsim.network.layer_types import EmbeddingLayer as EmbeddingLayer
 from fixedsim.network.layer_types import Layer as Layer
 from fixedsim.network.layer_types import LinearLayer as LinearLayer
 from fixedsim.network.layer_types import LstmLayer as LstmLayer
-from fixedsim.network.layer_types import Shapes
+from fixedsim.network.layer_types import layer_dict
 from fixedsim.network.schema import DescriptionSchema, validated
 from fixedsim.network.tensor_names import file_names
 
@@ -44,7 +45,7 @@ class Description:
 
     Raises:
         NetworkError: no layer, a name used twice, widths that do not follow each other, an embedding or an
-            LSTM with ``steps = "last"`` in a place where it cannot stand.
+            LSTM with ``steps = "last"`` in a place where it cannot stand, an LSTM that a Bit-RNN rule doesn't know.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Description:
         self._check_chain()
         self._check_last_steps()
         self._check_unique()
+        if self.bit_rnn is not None:
+            self._check_rule()
 
     def _check_chain(self) -> None:
         for before, layer in zip(self.layers, self.layers[1:], strict=False):
@@ -75,6 +78,16 @@ class Description:
         for layer in self.lstm_layers[:-1]:
             if layer.steps == "last":
                 raise NetworkError(f"layer {layer.name!r}: steps must be 'all' before another LSTM, not 'last'")
+
+    def _check_rule(self) -> None:
+        for layer in self.lstm_layers:
+            for key, given in (
+                ("projection", layer.projection),
+                ("peephole", layer.peephole),
+                ("initial", layer.initial),
+            ):
+                if given:
+                    raise NetworkError(f"layer {layer.name!r}: {key} must be absent under a Bit-RNN rule, not {given}")
 
     def _check_unique(self) -> None:
         seen: set[str] = set()
@@ -111,7 +124,7 @@ class Description:
         """The description as plain values, which :meth:`from_dict` reads."""
         return {
             "name": self.name,
-            "layers": [{"kind": layer.kind, **asdict(layer)} for layer in self.layers],
+            "layers": [layer_dict(layer) for layer in self.layers],
             "bit_rnn": None if self.bit_rnn is None else asdict(self.bit_rnn),
             "initial_state": self.initial_state,
         }

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fixedsim.errors import InputError, nearest
-from fixedsim.layers.real import LstmState, Mask, Real
+from fixedsim.layers.real import Mask, Real
+from fixedsim.layers.real_lstm import LstmState
 from fixedsim.network.bit_rnn import round_unit
-from fixedsim.network.description import Description, EmbeddingLayer
+from fixedsim.network.description import Description, EmbeddingLayer, LstmLayer
 
 FloatType: TypeAlias = np.dtype[np.floating[Any]]
 
@@ -67,16 +68,30 @@ def _refuse(wrong: Mask, values: NDArray[Any], constraint: str) -> None:
         raise InputError(f"inputs must be {constraint}, not {values[first]} at {list(first)}")
 
 
-def initial_state(description: Description, streams: int, dtype: FloatType) -> dict[str, LstmState]:
-    """The state that every direction of every LSTM starts from, ``(N, units)`` each."""
+def initial_state(
+    description: Description, weights: Mapping[str, Real], streams: int, dtype: FloatType
+) -> dict[str, LstmState]:
+    """The state that every direction of every LSTM starts from: hidden ``(N, P)`` and cell ``(N, units)``.
+
+    It is what the layer's own ``initial`` tensors hold, or the description's in every unit.
+    """
     value = np.zeros((), dtype) if description.initial_state == "zero" else np.full((), 0.5, dtype)
     if description.bit_rnn is not None:
         value = round_unit(value, description.bit_rnn.activation_bits)
     return {
-        name: LstmState(*(np.full((streams, layer.units), value, dtype) for _ in range(2)))
+        name: LstmState(
+            *(
+                np.array(np.broadcast_to(weights.get(f"{name}.initial.{part}", value), (streams, width)), dtype)
+                for part, width in _state_widths(layer).items()
+            )
+        )
         for layer in description.lstm_layers
         for name in layer.directions
     }
+
+
+def _state_widths(layer: LstmLayer) -> dict[str, int]:
+    return {"hidden": layer.hidden_width, "cell": layer.units}
 
 
 def checked_state(
@@ -85,23 +100,25 @@ def checked_state(
     """``initial`` with the states in ``given`` in place of its own.
 
     Raises:
-        InputError: an unknown name, other than ``h`` and ``c`` of shape ``(N, units)``, a value that is not finite.
+        InputError: an unknown name, other than ``h`` and ``c`` of the layer's shapes, a value that is not finite.
     """
     state = dict(initial)
     for name, pair in given.items():
         if name not in initial:
             raise InputError(f"state must be of an LSTM of the network, not {name!r}{nearest(name, initial)}")
-        shape = initial[name].hidden.shape
+        shapes = [part.shape for part in initial[name]]
+        allowed = f"shape {shapes[0]}" if shapes[0] == shapes[1] else f"shapes {shapes[0]} and {shapes[1]}"
         if len(pair) != 2:
-            raise InputError(f"state of {name!r} must be h and c of shape {shape}, not {len(pair)} arrays")
-        state[name] = LstmState(*(_state_part(name, part, shape, dtype) for part in pair))
+            raise InputError(f"state of {name!r} must be h and c of {allowed}, not {len(pair)} arrays")
+        parts = zip(pair, shapes, strict=True)
+        state[name] = LstmState(*(_state_part(name, part, shape, allowed, dtype) for part, shape in parts))
     return state
 
 
-def _state_part(name: str, part: ArrayLike, shape: tuple[int, ...], dtype: FloatType) -> Real:
+def _state_part(name: str, part: ArrayLike, shape: tuple[int, ...], allowed: str, dtype: FloatType) -> Real:
     array = np.asarray(part)
     if array.shape != shape:
-        raise InputError(f"state of {name!r} must be h and c of shape {shape}, not {array.shape}")
+        raise InputError(f"state of {name!r} must be h and c of {allowed}, not {array.shape}")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise InputError(f"state of {name!r} must be finite real numbers, not {array.dtype} with NaN or infinity")
     return array.astype(dtype)

@@ -1,23 +1,28 @@
 """The layers that a network description is made of: kinds, sizes and the tensors that they need."""
 
 import math
-import re
-from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeAlias
 
-from fixedsim.errors import NetworkError, nearest
+from fixedsim.errors import NetworkError
 from fixedsim.layers.real import ACTIVATIONS as REAL_ACTIVATIONS
-from fixedsim.layers.real import LSTM_SIGNALS
+from fixedsim.layers.real_lstm import GATES, lstm_signals
+from fixedsim.network.layer_checks import MAX_DIMENSION as MAX_DIMENSION
+from fixedsim.network.layer_checks import MAX_ELEMENTS as MAX_ELEMENTS
+from fixedsim.network.layer_checks import MAX_NAME as MAX_NAME
+from fixedsim.network.layer_checks import (
+    Shapes,
+    check_choice,
+    check_dimensions,
+    check_elements,
+    check_name,
+    check_positive,
+)
 
-MAX_DIMENSION = 1 << 24  # of one side of a tensor
-MAX_ELEMENTS = 1 << 31  # of one tensor
-MAX_NAME = 128
 ACTIVATIONS = (*REAL_ACTIVATIONS, "clipped_relu")
-GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")
+GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "hard_sigmoid_fifth")
 CELL_ACTIVATIONS = tuple(REAL_ACTIVATIONS)
 STEPS = ("all", "last")
-Shapes: TypeAlias = dict[str, tuple[int, ...]]
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,9 @@ class EmbeddingLayer:
     features: int
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_dimensions(self.name, vocabulary=self.vocabulary, features=self.features)
-        _check_elements(self.tensors())
+        check_name(self.name)
+        check_dimensions(self.name, vocabulary=self.vocabulary, features=self.features)
+        check_elements(self.tensors())
 
     @property
     def output_width(self) -> int:
@@ -69,11 +74,11 @@ class LinearLayer:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_dimensions(self.name, inputs=self.inputs, outputs=self.outputs)
-        _check_choice(self.name, "activation", self.activation, ACTIVATIONS)
+        check_name(self.name)
+        check_dimensions(self.name, inputs=self.inputs, outputs=self.outputs)
+        check_choice(self.name, "activation", self.activation, ACTIVATIONS)
         self._check_clip()
-        _check_elements(self.tensors())
+        check_elements(self.tensors())
 
     def _check_clip(self) -> None:
         subject = f"layer {self.name!r}: clip"
@@ -104,7 +109,8 @@ class LinearLayer:
 class LstmLayer:
     """One LSTM of ``units`` units, or two in both directions of time, their outputs concatenated.
 
-    Gates stand in the order input, forget, candidate, output along the rows of each weight matrix.
+    Gates stand in the order input, forget, candidate, output along the rows of each weight matrix. The hidden state,
+    and so the output, is ``hidden_width`` wide: the units, or the projection's rows.
 
     Raises:
         NetworkError: a name, a size, an activation or another choice that is not allowed.
@@ -121,67 +127,98 @@ class LstmLayer:
     forget_bias: float = 0.0  # added to the forget gate's bias when the network runs, not stored in it
     bias: bool = True
     steps: str = "all"  # "last": only the output after the last step that each direction takes
+    projection: int | None = None  # width of h = W_p (o * activation(c))
+    peephole: bool = False  # input and forget gates see the old cell, the output gate the new one
+    coupled: bool = False  # the input gate is one minus the forget gate and has no weights
+    clip: float | None = None  # every pre-activation is kept within -clip .. clip
+    cell_clip: float | None = None  # the new cell is kept within -cell_clip .. cell_clip
+    reverse: bool = False  # time runs backwards; outputs stand in the order of the input
+    initial: bool = False  # tensors hold the state at the start
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_dimensions(self.name, inputs=self.inputs, units=self.units)
-        _check_choice(self.name, "gate", self.gate, GATE_ACTIVATIONS)
-        _check_choice(self.name, "candidate", self.candidate, CELL_ACTIVATIONS)
-        _check_choice(self.name, "cell_activation", self.cell_activation, CELL_ACTIVATIONS)
-        _check_choice(self.name, "steps", self.steps, STEPS)
+        check_name(self.name)
+        check_dimensions(self.name, inputs=self.inputs, units=self.units)
+        check_choice(self.name, "gate", self.gate, GATE_ACTIVATIONS)
+        check_choice(self.name, "candidate", self.candidate, CELL_ACTIVATIONS)
+        check_choice(self.name, "cell_activation", self.cell_activation, CELL_ACTIVATIONS)
+        check_choice(self.name, "steps", self.steps, STEPS)
         if not math.isfinite(self.forget_bias):
             raise NetworkError(f"layer {self.name!r}: forget_bias must be finite, not {self.forget_bias}")
-        _check_elements(self.tensors())
+        if self.projection is not None:
+            check_dimensions(self.name, projection=self.projection)
+        check_positive(self.name, clip=self.clip, cell_clip=self.cell_clip)
+        if self.reverse and self.bidirectional:
+            raise NetworkError(f"layer {self.name!r}: reverse must be false for a bidirectional layer, not true")
+        check_elements(self.tensors())
+
+    @property
+    def hidden_width(self) -> int:
+        """The width of one direction's hidden state and output: ``projection``, or ``units`` without one."""
+        return self.units if self.projection is None else self.projection
 
     @property
     def output_width(self) -> int:
-        """``units``, or twice as many for both directions."""
-        return 2 * self.units if self.bidirectional else self.units
+        """``hidden_width``, or twice as many for both directions."""
+        return 2 * self.hidden_width if self.bidirectional else self.hidden_width
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gates that have rows in the weight matrices, in their order: all four, or no input gate if coupled."""
+        return GATES[1:] if self.coupled else GATES
+
+    @property
+    def peephole_gates(self) -> tuple[str, ...]:
+        """The gates that have peephole weights."""
+        return tuple(gate for gate in self.gates if gate != "candidate") if self.peephole else ()
 
     @property
     def directions(self) -> tuple[str, ...]:
         """The name before each direction's tensors, signals and state: forward first."""
         return (f"{self.name}.forward", f"{self.name}.backward") if self.bidirectional else (self.name,)
 
+    @property
+    def direction_signals(self) -> tuple[str, ...]:
+        """The signals of one direction, without its name; the last is the hidden state, which is the output."""
+        return lstm_signals(coupled=self.coupled, peephole=self.peephole, projection=self.projection is not None)
+
+    def runs_backwards(self, direction: int) -> bool:
+        """Whether the direction (0 or 1) reads time backwards: the second one, or the only one of ``reverse``."""
+        return self.reverse or direction == 1
+
     def tensors(self) -> Shapes:
-        """For each direction ``.input.weight (4H, I)``, ``.recurrent.weight (4H, H)`` and ``.bias (4H,)``."""
-        shapes: Shapes = {}
-        for direction in self.directions:
-            shapes[f"{direction}.input.weight"] = (4 * self.units, self.inputs)
-            shapes[f"{direction}.recurrent.weight"] = (4 * self.units, self.units)
-            if self.bias:
-                shapes[f"{direction}.bias"] = (4 * self.units,)
+        """The tensors of each direction, G being 4, or 3 where gates are coupled, and P the hidden width.
+
+        ``.input.weight (G*H, I)``, ``.recurrent.weight (G*H, P)`` and, if the layer has them, ``.bias (G*H,)``,
+        ``.peephole.input (H,)``, ``.peephole.forget (H,)``, ``.peephole.output (H,)``, ``.projection.weight (P, H)``,
+        ``.initial.hidden (P,)``, ``.initial.cell (H,)``.
+        """
+        return {f"{way}.{name}": shape for way in self.directions for name, shape in self._direction_tensors().items()}
+
+    def _direction_tensors(self) -> Shapes:
+        rows, width = len(self.gates) * self.units, self.hidden_width
+        shapes: Shapes = {"input.weight": (rows, self.inputs), "recurrent.weight": (rows, width)}
+        if self.bias:
+            shapes["bias"] = (rows,)
+        shapes |= {f"peephole.{gate}": (self.units,) for gate in self.peephole_gates}
+        if self.projection is not None:
+            shapes["projection.weight"] = (width, self.units)
+        if self.initial:
+            shapes |= {"initial.hidden": (width,), "initial.cell": (self.units,)}
         return shapes
 
     def signals(self) -> tuple[str, ...]:
-        """Each direction's :data:`fixedsim.layers.real.LSTM_SIGNALS`; ``<name>.output`` where there are two."""
-        names = tuple(f"{direction}.{signal}" for direction in self.directions for signal in LSTM_SIGNALS)
+        """Each direction's :func:`fixedsim.layers.real_lstm.lstm_signals`; ``<name>.output`` where there are two."""
+        names = tuple(f"{direction}.{signal}" for direction in self.directions for signal in self.direction_signals)
         return (*names, f"{self.name}.output") if self.bidirectional else names
 
 
 Layer: TypeAlias = EmbeddingLayer | LinearLayer | LstmLayer
+# Keys of an LSTM that a description names only where they are set, so that files from before them stay as they were.
+_NAMED_IF_SET = ("projection", "peephole", "coupled", "clip", "cell_clip", "reverse", "initial")
 
 
-def _check_name(name: str) -> None:
-    if len(name) > MAX_NAME or not _NAME.match(name):
-        raise NetworkError(
-            f"layer name must be at most {MAX_NAME} letters, digits, '_' and '-', in parts joined by dots, "
-            f"not {name[:200]!r}"
-        )
-
-
-def _check_dimensions(name: str, **sizes: int) -> None:
-    for key, size in sizes.items():
-        if not 1 <= size <= MAX_DIMENSION:
-            raise NetworkError(f"layer {name!r}: {key} must be in 1..{MAX_DIMENSION}, not {size}")
-
-
-def _check_elements(shapes: Shapes) -> None:
-    for name, shape in shapes.items():
-        if math.prod(shape) > MAX_ELEMENTS:
-            raise NetworkError(f"tensor {name!r} must hold at most {MAX_ELEMENTS} elements, not {math.prod(shape)}")
-
-
-def _check_choice(name: str, key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise NetworkError(f"layer {name!r}: {key} must be a known choice, not {value!r}{nearest(value, allowed)}")
+def layer_dict(layer: Layer) -> dict[str, Any]:
+    """The layer as plain values, ``kind`` first."""
+    values = {"kind": layer.kind, **asdict(layer)}
+    added = _NAMED_IF_SET if isinstance(layer, LstmLayer) else ()
+    return {key: value for key, value in values.items() if key not in added or value not in (None, False)}

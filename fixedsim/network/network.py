@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fixedsim.layers.real import LstmState, Real
+from fixedsim.layers.real import Real
+from fixedsim.layers.real_lstm import LstmState
 from fixedsim.network.description import Description
 from fixedsim.network.inputs import (
     FloatType,
@@ -29,8 +30,8 @@ class ForwardResult:
     """What a run gives.
 
     ``output`` has the rank of the inputs' time and stream axes, then features; an LSTM with ``steps = "last"``
-    takes the time axis away. ``state`` holds ``(h, c)`` of every direction of every LSTM, ``(N, units)`` each.
-    ``trace`` maps signal names to ``(T, N, units)``.
+    takes the time axis away. ``state`` holds ``(h, c)`` of every direction of every LSTM, ``(N, units)`` each, the
+    hidden state as wide as a projection. ``trace`` maps signal names to ``(T, N, units)``.
     """
 
     output: Real
@@ -85,10 +86,11 @@ class Network:
         wanted = matching(trace, self.description.signals(), "trace pattern")
         values, batched = checked_inputs(self.description, inputs, real)
         steps, streams = values.shape[:2]
-        initial = initial_state(self.description, streams, real)
+        weights = self._weights_in(real)
+        initial = initial_state(self.description, weights, streams, real)
         run = Run(
             description=self.description,
-            weights=self._weights_in(real),
+            weights=weights,
             state=checked_state(state or {}, initial, real),
             initial=initial,
             valid=valid_steps(lengths, steps, streams),

@@ -9,22 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.layers.real import (
-    LSTM_SIGNALS,
     Activation,
-    LstmFunctions,
-    LstmState,
-    LstmWeights,
     Mask,
     Product,
     Real,
-    Schedule,
     activation,
     identity,
     linear_forward,
-    lstm_forward,
     matrix_product,
     ordered_product,
 )
+from fixedsim.layers.real_lstm import PROJECTED, LstmFunctions, LstmState, LstmWeights, Schedule, lstm_forward
 from fixedsim.network.bit_rnn import round_unit
 from fixedsim.network.description import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
 
@@ -81,26 +76,35 @@ class Run:
         return self._keep(f"{layer.name}.output", np.concatenate(outputs, axis=2))
 
     def _direction(self, layer: LstmLayer, index: int, values: Real) -> Real:
-        """Run the forward (0) or backward (1) direction and return its hidden output."""
-        name = layer.directions[index]
-        shape = (*values.shape[:2], layer.units)
-        names = [s for s in LSTM_SIGNALS if s == "hidden" or f"{name}.{s}" in self.wanted]
-        record = {signal: np.zeros(shape, values.dtype) for signal in names}
+        """Run the first (0) or the backward (1) direction and return its hidden state."""
+        name, output = layer.directions[index], layer.direction_signals[-1]
+        record = {
+            signal: np.zeros(
+                (*values.shape[:2], layer.hidden_width if signal == PROJECTED else layer.units), values.dtype
+            )
+            for signal in layer.direction_signals
+            if signal == output or f"{name}.{signal}" in self.wanted
+        }
         self.state[name] = lstm_forward(
             values,
-            self._lstm_weights(name),
+            self._lstm_weights(layer, name),
             self._functions(layer),
-            Schedule(self.valid, self.reset, reverse=index == 1),
+            Schedule(self.valid, self.reset, reverse=layer.runs_backwards(index)),
             state=self.state[name],
             initial=self.initial[name],
             record=record,
         )
         self.trace |= {f"{name}.{s}": array for s, array in record.items() if f"{name}.{s}" in self.wanted}
-        return self.state[name].hidden[None] if layer.steps == "last" else record["hidden"]
+        return self.state[name].hidden[None] if layer.steps == "last" else record[output]
 
-    def _lstm_weights(self, name: str) -> LstmWeights:
-        matrices = (self.weights[f"{name}.input.weight"], self.weights[f"{name}.recurrent.weight"])
-        return LstmWeights(*matrices, bias=self.weights.get(f"{name}.bias"))
+    def _lstm_weights(self, layer: LstmLayer, name: str) -> LstmWeights:
+        return LstmWeights(
+            self.weights[f"{name}.input.weight"],
+            self.weights[f"{name}.recurrent.weight"],
+            self.weights.get(f"{name}.bias"),
+            self.weights.get(f"{name}.projection.weight"),
+            {gate: self.weights[f"{name}.peephole.{gate}"] for gate in layer.peephole_gates},
+        )
 
     def _functions(self, layer: LstmLayer) -> LstmFunctions:
         rule = self.description.bit_rnn
@@ -110,6 +114,9 @@ class Run:
             cell_activation=self._activation(layer.cell_activation),
             round_hidden=identity if rule is None else partial(round_unit, bits=rule.activation_bits),
             product=self._product,
+            coupled=layer.coupled,
+            clip=layer.clip,
+            cell_clip=layer.cell_clip,
         )
 
     @property

@@ -21,12 +21,16 @@ def save_network(description: Description, weights: Mapping[str, Real], path: Pa
     Raises:
         FileError: the file cannot be written.
     """
-    metadata = {DESCRIPTION_KEY: json.dumps(description.to_dict(), allow_nan=False)}
-    content = save(_file_tensors(description, weights), metadata)
-    write_atomically(path, content)
+    write_atomically(path, save(file_tensors(description, weights), file_metadata(description)))
 
 
-def _file_tensors(description: Description, weights: Mapping[str, Real]) -> dict[str, Real]:
+def file_metadata(description: Description) -> dict[str, str]:
+    """The description as JSON, by its key in a file's metadata."""
+    return {DESCRIPTION_KEY: json.dumps(description.to_dict(), allow_nan=False)}
+
+
+def file_tensors(description: Description, weights: Mapping[str, Real]) -> dict[str, Real]:
+    """The weights by their names in a file: PyTorch's where it has one."""
     tensors: dict[str, Real] = {}
     for layer in description.layers:
         for name, (first, *rest) in file_names(layer).items():

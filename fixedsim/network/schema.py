@@ -62,6 +62,13 @@ class LstmSchema(_Strict):
     forget_bias: float = 0.0
     bias: bool = True
     steps: str = "all"
+    projection: int | None = None
+    peephole: bool = False
+    coupled: bool = False
+    clip: float | None = None
+    cell_clip: float | None = None
+    reverse: bool = False
+    initial: bool = False
 
     def layers(self, width: int | None) -> Iterator[Layer]:
         """One layer, or ``<name>.l0`` and on; all but the last hand every step to the next."""

@@ -1,7 +1,7 @@
 """Names of tensors in files: PyTorch's, which a network is saved under and most files use.
 
 An LSTM called ``lstm`` has ``lstm.weight_ih_l0``; one called ``lstm.l1`` is level 1 of ``lstm``. Linear and embedding
-layers have the same names here and there.
+layers have the same names here and there, and so do peepholes and initial states, which PyTorch has not.
 """
 
 import re
@@ -16,7 +16,8 @@ def file_names(layer: Layer) -> dict[str, tuple[str, ...]]:
     """Canonical tensor name to the names in a file whose sum it is, for the tensors that ``layer`` has."""
     if not isinstance(layer, LstmLayer):
         return {name: (name,) for name in layer.tensors()}
-    return {name: names for name, names in _lstm_file_names(layer).items() if name in layer.tensors()}
+    named = _lstm_file_names(layer)
+    return {name: named.get(name, (name,)) for name in layer.tensors()}
 
 
 def _lstm_file_names(layer: LstmLayer) -> dict[str, tuple[str, ...]]:
@@ -27,5 +28,6 @@ def _lstm_file_names(layer: LstmLayer) -> dict[str, tuple[str, ...]]:
         ending = f"l{level}{reverse}"
         names[f"{direction}.input.weight"] = (f"{prefix}.weight_ih_{ending}",)
         names[f"{direction}.recurrent.weight"] = (f"{prefix}.weight_hh_{ending}",)
+        names[f"{direction}.projection.weight"] = (f"{prefix}.weight_hr_{ending}",)
         names[f"{direction}.bias"] = (f"{prefix}.bias_ih_{ending}", f"{prefix}.bias_hh_{ending}")
     return names

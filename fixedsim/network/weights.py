@@ -65,7 +65,13 @@ def _forget_biases(layer: LstmLayer, weights: Weights) -> dict[str, Real]:
     biases: dict[str, Real] = {}
     for direction in layer.directions:
         name = f"{direction}.bias"
-        bias = weights[name].astype(np.float64) if layer.bias else np.zeros(4 * layer.units)
-        bias[layer.units : 2 * layer.units] += layer.forget_bias
+        bias = weights[name].astype(np.float64) if layer.bias else np.zeros(len(layer.gates) * layer.units)
+        bias[forget_rows(layer)] += layer.forget_bias
         biases[name] = bias
     return biases
+
+
+def forget_rows(layer: LstmLayer) -> slice:
+    """The rows of the forget gate in a bias or a weight matrix."""
+    first = layer.gates.index("forget") * layer.units
+    return slice(first, first + layer.units)

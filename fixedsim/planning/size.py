@@ -9,6 +9,7 @@ from fixedsim.accounting import Arrangement, Memory, MemoryTarget, TensorMemory,
 from fixedsim.network import Description
 from fixedsim.patterns import matching
 from fixedsim.profiles import Profile
+from fixedsim.quantization.targets import is_weight
 
 
 class Measure(StrEnum):
@@ -95,5 +96,5 @@ def tensor_bits(description: Description, by_layer: Mapping[str, int]) -> dict[s
         for layer in description.layers
         if layer.name in by_layer
         for name in layer.tensors()
-        if not name.endswith(".bias")
+        if is_weight(name)
     }

@@ -11,7 +11,7 @@ from fixedsim.assembly import LinearTensors, LstmTensors, RawBias, RawMatrix, as
 from fixedsim.assembly.linear import linear_sum_format
 from fixedsim.assembly.requantization import floor_log2, requantizing, row_constants
 from fixedsim.assembly.sums import Sums, joined, sums
-from fixedsim.assembly.tensors import Overrides
+from fixedsim.assembly.tensors import Overrides, RawVector
 from fixedsim.errors import ModelError
 from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
@@ -22,10 +22,12 @@ from fixedsim.model.layer_kinds import IntegerLayer
 from fixedsim.network.bit_rnn import weight_scale
 from fixedsim.network.description import EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
+from fixedsim.network.weights import forget_rows
 from fixedsim.profiles.choices import CastChoices, Granularity, Scheme
 from fixedsim.profiles.datapath import BiasStage, EmbeddingDatapath, Narrowing
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization.biases import QuantizedBias, quantize_bias
+from fixedsim.quantization.features import QuantizedState, require_possible
 from fixedsim.quantization.scales import QuantizedWeight, bit_rnn_weight, quantize_weight
 from fixedsim.quantization.targets import Widths
 
@@ -41,6 +43,7 @@ class Builder:
     widths: Widths
     weights: dict[str, QuantizedWeight] = field(default_factory=dict)
     biases: dict[str, QuantizedBias] = field(default_factory=dict)
+    states: dict[str, QuantizedState] = field(default_factory=dict)
 
     def real(self, name: str) -> Reals:
         """A float tensor of the network, in float64."""
@@ -80,13 +83,18 @@ class Builder:
             self.weights[name] = QuantizedWeight(np.ascontiguousarray(raws), whole.format, whole.scale)
         return [self.weights[name] for name in names]
 
-    def layer(self, layer: Layer, incoming: Format | None, output: Format | None) -> IntegerLayer:
-        """The integer layer that reads ``incoming`` (None: tokens) and gives ``output`` (None: accumulator width)."""
+    def layer(
+        self, layer: Layer, incoming: Format | None, output: Format | None, hidden: Format | None = None
+    ) -> IntegerLayer:
+        """The integer layer that reads ``incoming`` (None: tokens) and gives ``output`` (None: accumulator width).
+
+        ``hidden`` is what the projection of an LSTM reads, where it has one.
+        """
         match layer:
             case EmbeddingLayer() if output is not None:
                 return self.embedding(layer, output)
             case LstmLayer() if incoming is not None and output is not None:
-                return self.lstm(layer, incoming, output)
+                return self.lstm(layer, incoming, output, hidden)
             case LinearLayer() if incoming is not None:
                 return self.linear(layer, incoming, output)
             case _:
@@ -147,7 +155,7 @@ class Builder:
 
     def _resized(self, name: str, form: Format) -> Format:
         resized = self.widths.resized(name, form)
-        return _same_scale(resized, form) if name.endswith(".sum") else resized
+        return _same_scale(resized, form) if name.endswith((".sum", ".peephole_product")) else resized
 
     def _bias(self, name: str, real: Reals, added: Sums, late: Format | None) -> RawBias:
         """The quantized bias at its stage: of the accumulators, or of sums in the format ``late``."""
@@ -165,39 +173,73 @@ class Builder:
         self.biases[name] = stored
         return RawBias(np.array(stored.raws, dtype=np.int64), stored.format, stored.shift)
 
-    def lstm(self, layer: LstmLayer, incoming: Format, hidden: Format) -> Lstm | Bidirectional:
-        """An LSTM, in one direction or both."""
-        parts = [self._direction(layer, direction, incoming, hidden) for direction in layer.directions]
+    def lstm(
+        self, layer: LstmLayer, incoming: Format, output: Format, hidden: Format | None = None
+    ) -> Lstm | Bidirectional:
+        """An LSTM, in one direction or both; ``hidden`` is what its projection reads."""
+        require_possible(layer, self.profile)
+        parts = [self._direction(layer, direction, incoming, output, hidden) for direction in layer.directions]
         return Bidirectional(layer.name, *parts) if layer.bidirectional else parts[0]
 
-    def _direction(self, layer: LstmLayer, direction: str, incoming: Format, hidden: Format) -> Lstm:
+    def _direction(
+        self, layer: LstmLayer, direction: str, incoming: Format, output: Format, hidden: Format | None
+    ) -> Lstm:
         names = f"{direction}.input.weight", f"{direction}.recurrent.weight"
         matrices = [_matrix(weight, self.profile) for weight in self.quantized(*names)]
         choices = self.profile.lstm
-        read = _rescaled(choices.input_rescale, incoming), _rescaled(choices.hidden_rescale, hidden)
+        read = _rescaled(choices.input_rescale, incoming), _rescaled(choices.hidden_rescale, output)
         added = [
             sums(matrix.scale, form.scale, self.profile, name)
             for matrix, form, name in zip(matrices, read, names, strict=True)
         ]
         if self.profile.accumulator.joint:
             added = list(joined(added[0], added[1], f"{names[0]} and {names[1]} in a joint accumulator"))
-        real = self.bias(f"{direction}.bias", 4 * layer.units).copy()
-        real[layer.units : 2 * layer.units] += layer.forget_bias
+        real = self.bias(f"{direction}.bias", len(layer.gates) * layer.units).copy()
+        real[forget_rows(layer)] += layer.forget_bias
         late = choices.sum.format if self.profile.bias.stage is BiasStage.PREACTIVATION else None
         start = 0.5 if self.network.description.initial_state == "half" else 0.0
-        initial = int(to_raw(np.array([start]), hidden)[0])
-        cell = float(hidden.real(initial)) if self.network.description.bit_rnn else start
+        initial = int(to_raw(np.array([start]), output)[0])
+        cell = float(output.real(initial)) if self.network.description.bit_rnn else start
+        cell_format = self._resized(f"{direction}.cell", choices.cell.format)
         tensors = LstmTensors(
             matrices[0],
             matrices[1],
             self._bias(f"{direction}.bias", real, added[0], late),
             incoming,
-            hidden,
+            hidden or output,
             functions=(layer.gate, layer.candidate, layer.cell_activation),
-            initial_hidden=initial,
-            initial_cell=int(to_raw(np.array([cell]), self._resized(f"{direction}.cell", choices.cell.format))[0]),
+            coupled=layer.coupled,
+            peephole={gate: self._vector(f"{direction}.peephole.{gate}") for gate in layer.peephole_gates},
+            projection=None if hidden is None else self._projection(direction, hidden, output),
+            initial_hidden=None if layer.initial else initial,
+            initial_cell=None if layer.initial else int(to_raw(np.array([cell]), cell_format)[0]),
+            clip=None if layer.clip is None else Fraction(layer.clip),
+            cell_clip=None if layer.cell_clip is None else Fraction(layer.cell_clip),
+            start=self._start(direction, output, cell_format) if layer.initial else {},
         )
         return assemble_lstm(direction, tensors, self.profile, self.overrides)
+
+    def _vector(self, name: str) -> RawVector:
+        """The raws of a peephole, which share one scale."""
+        self.weights[name] = weight = quantize_weight(self.real(name)[None], self.widths[name], self.profile.weight)
+        return RawVector(weight.raws[0], weight.format.with_scale(Fraction(float(weight.scale[0]))))
+
+    def _projection(self, direction: str, hidden: Format, output: Format) -> LinearTensors:
+        """The matrix of a projection, which has no bias."""
+        (weight,) = self.quantized(f"{direction}.projection.weight")
+        fixed = self.profile.bias.fixed
+        width = min(self.profile.bias.bits or self.profile.accumulator.bits, self.profile.accumulator.bits)
+        bias = RawBias(None, Format.integer(width) if fixed is None else fixed.format)
+        return LinearTensors(_matrix(weight, self.profile), bias, hidden, output)
+
+    def _start(self, direction: str, hidden: Format, cell: Format) -> dict[str, NDArray[np.int64]]:
+        """The raws of the initial state nearest to its reals, saturated."""
+        found = {}
+        for what, form in (("hidden", hidden), ("cell", cell)):
+            name = f"{direction}.initial.{what}"
+            found[what] = to_raw(self.real(name), form)
+            self.states[name] = QuantizedState(found[what], form, self.real(name))
+        return found
 
     def _narrowing(self, form: Format) -> Narrowing:
         activation = self.profile.activation

@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 
 from fixedsim.errors import InputError
 from fixedsim.formats import Format
+from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
+from fixedsim.layers.reversal import Reversal
+from fixedsim.model.layer_kinds import IntegerLayer, RealLayer
 from fixedsim.model.layer_kinds import Layer as IntegerOrReal
-from fixedsim.model.layer_kinds import RealLayer
 from fixedsim.model.model import Model
 from fixedsim.network.description import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
 from fixedsim.network.network import Network
@@ -130,9 +132,18 @@ def _layers(builder: Builder, formats: ActivationFormats, kept: frozenset[str]) 
             incoming = formats.input()
         free = layer is description.layers[-1] and _keeps_accumulators(layer, builder)
         outgoing = None if free else formats.output(layer)
-        layers.append(builder.layer(layer, incoming, outgoing))
+        layers += _in_its_time(layer, builder.layer(layer, incoming, outgoing, formats.hidden(layer)))
         incoming = outgoing
     return tuple(layers)
+
+
+def _in_its_time(layer: Layer, integer: IntegerLayer) -> list[IntegerOrReal]:
+    """The integer layer, between two reversals of time where it reads time backwards; its last step needs no second."""
+    if not (isinstance(layer, LstmLayer) and layer.reverse and isinstance(integer, Lstm)):
+        return [integer]
+    turned = Reversal(f"{layer.name}.reversed", integer.input_format)
+    back = Reversal(f"{layer.name}.restored", integer.output_format)
+    return [turned, integer] if layer.steps == "last" else [turned, integer, back]
 
 
 def _keeps_accumulators(layer: Layer, builder: Builder) -> bool:
@@ -168,11 +179,17 @@ def _real_direction(network: Network, layer: LstmLayer, index: int, real: Mappin
         name,
         real[f"{name}.input.weight"],
         real[f"{name}.recurrent.weight"],
-        real.get(f"{name}.bias", np.zeros(4 * layer.units)),
+        real.get(f"{name}.bias", np.zeros(len(layer.gates) * layer.units)),
         layer.gate,
         layer.candidate,
         layer.cell_activation,
         start,
         rule.activation_bits if rule else None,
-        reverse=index == 1,
+        reverse=layer.runs_backwards(index),
+        coupled=layer.coupled,
+        clip=layer.clip,
+        cell_clip=layer.cell_clip,
+        projection=real.get(f"{name}.projection.weight"),
+        peephole={gate: real[f"{name}.peephole.{gate}"] for gate in layer.peephole_gates},
+        start={what: real[f"{name}.initial.{what}"] for what in ("hidden", "cell") if layer.initial},
     )

@@ -15,7 +15,7 @@ from fixedsim.network.network import Network
 from fixedsim.patterns import matching
 from fixedsim.profiles.profile import Profile
 from fixedsim.quantization.activations import ActivationRange, RangeMethod, activation_format
-from fixedsim.quantization.targets import INPUT, Widths, edge_name
+from fixedsim.quantization.targets import INPUT, Widths, activation_names, edge_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ActivationFormats:
     ) -> None:
         self.network, self.profile, self.widths = network, profile, widths
         self.calibration = calibration
-        self.names = [edge_name(layer) for layer in network.description.layers]
+        self.names = [name for layer in network.description.layers for name in activation_names(layer)]
         if not isinstance(network.description.layers[0], EmbeddingLayer):
             self.names.insert(0, INPUT)
         self.given = ranges
@@ -68,6 +68,15 @@ class ActivationFormats:
         """
         return self._format(edge_name(layer), layer)
 
+    def hidden(self, layer: Layer) -> Format | None:
+        """The format of what an LSTM's projection reads; None of layers without one.
+
+        Raises:
+            NetworkError: as :meth:`output`.
+        """
+        names = activation_names(layer)
+        return None if len(names) == 1 else self._format(names[0], layer)
+
     def _format(self, name: str, layer: Layer | None) -> Format:
         bits = self.widths[name]
         rule = self.network.description.bit_rnn
@@ -75,7 +84,7 @@ class ActivationFormats:
             return Format.unit(bits)
         if self.profile.activation.fixed is not None:
             return self.profile.activation.fixed.format
-        reach = self._given(name) or self._sampled(name) or _known(layer, self.network)
+        reach = self._given(name) or self._sampled(name) or _known(name, layer, self.network)
         if reach is None:
             raise NetworkError(
                 f"range of activation {name!r} must be given or calibrated: nothing bounds it; "
@@ -92,12 +101,7 @@ class ActivationFormats:
 
     def _calibrate(self) -> dict[str, NDArray[np.float64]]:
         assert self.calibration.inputs is not None
-        signals = {
-            name: [f"{direction}.hidden" for direction in layer.directions]
-            if isinstance(layer, LstmLayer)
-            else [edge_name(layer)]
-            for name, layer in zip(self.names[-len(self.network.description.layers) :], self._layers, strict=True)
-        }
+        signals = {name: _signals(name, layer) for layer in self._layers for name in activation_names(layer)}
         wanted = [signal for group in signals.values() for signal in group]
         trace = self.network.forward(self.calibration.inputs, trace=wanted, deterministic=True).trace
         samples = {
@@ -127,14 +131,21 @@ class ActivationFormats:
         return ActivationRange(low, high, samples if self.calibration.method is RangeMethod.LEAST_SQUARES else None)
 
 
-def _known(layer: Layer | None, network: Network) -> ActivationRange | None:
-    """The range that a layer's own function or weights bound."""
+def _signals(name: str, layer: Layer) -> list[str]:
+    """The signals of a float run that an activation of a layer is: those of every direction of an LSTM."""
+    if not isinstance(layer, LstmLayer):
+        return [name]
+    return [direction + name.removeprefix(layer.name) for direction in layer.directions]
+
+
+def _known(name: str, layer: Layer | None, network: Network) -> ActivationRange | None:
+    """The range of an activation that a layer's own function or weights bound."""
     match layer:
         case EmbeddingLayer():
             weight = np.asarray(network.weights[f"{layer.name}.weight"], dtype=np.float64)
             low, high = float(weight.min()), float(weight.max())
             return ActivationRange(min(low, 0.0), high if high > low else low + 1.0, weight)
-        case LstmLayer() if layer.cell_activation in RANGES:
+        case LstmLayer() if layer.cell_activation in RANGES and name.endswith(".hidden"):
             return ActivationRange(*RANGES[layer.cell_activation])
         case LinearLayer(activation="clipped_relu"):
             return ActivationRange(0.0, float(layer.clip or 1.0))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedsim.arrays import to_real
 from fixedsim.execution import Products, safe_bits
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
@@ -20,7 +21,7 @@ def tensor_report(builder: Builder, layers: Iterable[object]) -> list[dict[str, 
     width is the widest of all rows, over every input and every prefix of the accumulation, start value included.
     """
     least = {name: int(np.max(safe_bits(products), initial=1)) for name, products in _products(layers)}
-    return [*_weights(builder, least), *_biases(builder)]
+    return [*_weights(builder, least), *_biases(builder), *_states(builder)]
 
 
 def _products(layers: Iterable[object]) -> Iterator[tuple[str, Products]]:
@@ -33,6 +34,8 @@ def _products(layers: Iterable[object]) -> Iterator[tuple[str, Products]]:
             case Lstm():
                 yield f"{layer.name}.input.weight", layer.input_products
                 yield f"{layer.name}.recurrent.weight", layer.recurrent_products
+                if layer.projection is not None:
+                    yield from _products([layer.projection])
 
 
 def _weights(builder: Builder, least: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -69,6 +72,24 @@ def _biases(builder: Builder) -> Iterator[dict[str, Any]]:
             "raw_max": int(raws.max(initial=0)),
             "clipped": 0,
             "snr_db": signal_to_noise(bias.real, raws * scale),
+            "accumulator_bits": None,
+        }
+
+
+def _states(builder: Builder) -> Iterator[dict[str, Any]]:
+    for name, state in builder.states.items():
+        reals = to_real(state.raws, state.format)
+        yield {
+            "name": name,
+            "shape": list(state.real.shape),
+            "bits": state.format.bits,
+            "format": state.format.name,
+            "scales": 1,
+            "scale": float(state.format.scale),
+            "raw_min": int(state.raws.min(initial=0)),
+            "raw_max": int(state.raws.max(initial=0)),
+            "clipped": int(np.count_nonzero(np.abs(state.real - reals) > float(state.format.scale) / 2)),
+            "snr_db": signal_to_noise(state.real, reals),
             "accumulator_bits": None,
         }
 

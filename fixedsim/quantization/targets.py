@@ -6,26 +6,46 @@ from fractions import Fraction
 
 from fixedsim.errors import InputError
 from fixedsim.formats import MAX_BITS, Format
-from fixedsim.network.description import Description, EmbeddingLayer, LstmLayer
+from fixedsim.layers.real_lstm import PROJECTED
+from fixedsim.network.description import Description, EmbeddingLayer, Layer, LstmLayer
 from fixedsim.patterns import matching
-from fixedsim.profiles.datapath import GATES
 
 MAX_WIDTH = 16  # of weights and activations
 INPUT = "input"  # the network's own input, where it is not tokens
 _GATE_CASTS = ("sum", "preactivation", "")
+_PEEPHOLE_CASTS = ("peephole_product", "peephole_sum")
+_STATES = (".initial.hidden", ".initial.cell")
 _CELL_CASTS = ("forget_product", "input_product", "cell", "cell_input", "cell_activation")
 
 
-def edge_name(layer: object) -> str:
-    """The name of a layer's output as an activation: ``<lstm>.hidden``, ``<layer>.output``."""
-    name = getattr(layer, "name", "")
-    return f"{name}.hidden" if isinstance(layer, LstmLayer) else f"{name}.output"
+def edge_name(layer: Layer) -> str:
+    """The name of a layer's output as an activation: ``<lstm>.hidden``, with a projection its, ``<layer>.output``."""
+    if not isinstance(layer, LstmLayer):
+        return f"{layer.name}.output"
+    return f"{layer.name}.hidden" if layer.projection is None else f"{layer.name}.{PROJECTED}"
 
 
-def cast_names(direction: str) -> list[str]:
-    """The casts inside one direction of an LSTM whose width can be overridden."""
-    gates = [f"{direction}.gate.{gate}.{cast}".rstrip(".") for gate in GATES for cast in _GATE_CASTS]
-    return [*gates, *(f"{direction}.{cast}" for cast in _CELL_CASTS)]
+def activation_names(layer: Layer) -> list[str]:
+    """The activations of a layer, its output last: a projection reads one of its own, ``<lstm>.hidden``."""
+    inner = [f"{layer.name}.hidden"] if isinstance(layer, LstmLayer) and layer.projection is not None else []
+    return [*inner, edge_name(layer)]
+
+
+def is_weight(name: str) -> bool:
+    """Whether a tensor has a width of weights: biases and initial states do not."""
+    return not name.endswith(".bias") and not is_state(name)
+
+
+def is_state(name: str) -> bool:
+    """Whether a tensor is an initial state of an LSTM."""
+    return name.endswith(_STATES)
+
+
+def cast_names(layer: LstmLayer) -> list[str]:
+    """The casts inside an LSTM whose width can be overridden, of every direction."""
+    gates = [f"gate.{gate}.{cast}".rstrip(".") for gate in layer.gates for cast in _GATE_CASTS]
+    seen = [f"gate.{gate}.{cast}" for gate in layer.peephole_gates for cast in _PEEPHOLE_CASTS]
+    return [f"{direction}.{cast}" for direction in layer.directions for cast in (*gates, *seen, *_CELL_CASTS)]
 
 
 class Widths:
@@ -42,14 +62,9 @@ class Widths:
         _require("weight_bits", weight_bits, MAX_WIDTH)
         _require("activation_bits", activation_bits, MAX_WIDTH)
         biases = [name for name in description.tensors() if name.endswith(".bias")]
-        weights = [name for name in description.tensors() if not name.endswith(".bias")]
-        self._activations = [INPUT, *(edge_name(layer) for layer in description.layers)]
-        inner = [
-            name
-            for layer in description.lstm_layers
-            for direction in layer.directions
-            for name in cast_names(direction)
-        ]
+        weights = [name for name in description.tensors() if is_weight(name)]
+        self._activations = [INPUT, *(name for layer in description.layers for name in activation_names(layer))]
+        inner = [name for layer in description.lstm_layers for name in cast_names(layer)]
         self._limits = dict.fromkeys([*weights, *self._activations], MAX_WIDTH) | dict.fromkeys(
             [*biases, *inner], MAX_BITS
         )

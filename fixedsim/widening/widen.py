@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedsim.errors import InputError
 from fixedsim.layers.real import Real
-from fixedsim.network import Description, EmbeddingLayer, LinearLayer, LstmLayer, Network
+from fixedsim.network import Description, EmbeddingLayer, Layer, LstmLayer, Network
 from fixedsim.stimuli import words
 from fixedsim.widening.factors import widened_description
 
 Places = NDArray[np.int64]
-_GATES = 4
 _FRACTION_BITS = 53  # of a number drawn
 
 
@@ -39,16 +38,13 @@ class Widened:
         Raises:
             InputError: a name that is no direction of an LSTM, or a width that is not the narrow network's.
         """
-        known = {
-            direction: self.places[layer.name]
-            for layer in self.network.description.lstm_layers
-            for direction in layer.directions
-        }
+        known = {direction: layer for layer in self.network.description.lstm_layers for direction in layer.directions}
         wide: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
         for name, (hidden, cell) in state.items():
             if name not in known:
                 raise InputError(f"state {name!r} must be of one of {', '.join(known)}, not of another layer")
-            wide[name] = _copied(name, hidden, known[name]), _copied(name, cell, known[name])
+            own = self.places[known[name].name]
+            wide[name] = _copied(name, hidden, _hidden(own, known[name])), _copied(name, cell, own)
         return wide
 
 
@@ -62,7 +58,8 @@ def _copied(name: str, values: ArrayLike, places: Places) -> NDArray[Any]:
 def widen(network: Network, factors: Mapping[str, float], *, noise: float = 0.0, seed: int = 0) -> Widened:
     """A network with wider layers that computes the same function.
 
-    Each added unit copies an old one: its rows, its bias, in an LSTM all four gates. The weights that read a unit
+    Each added unit copies an old one: its rows, its bias, in an LSTM all gates, peepholes and its initial state; a
+    projection keeps its width. The weights that read a unit
     are divided by its count of copies, in float64, and rounded to their dtype; so the function is the same up to
     rounding, the initial and every later state included.
 
@@ -103,7 +100,7 @@ def _places(narrow: Description, wide: Description) -> dict[str, Places]:
     return {before.name: _spread(_width(before), _width(after)) for before, after in pairs}
 
 
-def _width(layer: EmbeddingLayer | LinearLayer | LstmLayer) -> int:
+def _width(layer: Layer) -> int:
     """How many units a layer has: of both directions of an LSTM, those of one."""
     return layer.units if isinstance(layer, LstmLayer) else layer.output_width
 
@@ -124,19 +121,45 @@ def _weights(network: Network, places: Mapping[str, Places]) -> dict[str, Real]:
             if isinstance(layer, EmbeddingLayer):
                 weights[name] = tensor[:, own]
                 continue
-            rows = _by_gate(own, layer) if isinstance(layer, LstmLayer) else own
-            read = own if name.endswith(".recurrent.weight") else incoming
+            rows, read = _lstm_places(name, layer, own, incoming) if isinstance(layer, LstmLayer) else (own, incoming)
             copied = tensor[rows]
             weights[name] = copied if copied.ndim == 1 or read is None else _shared(copied, read)
         incoming = own
-        if isinstance(layer, LstmLayer) and layer.bidirectional:
-            incoming = np.concatenate([own, layer.units + own])
+        if isinstance(layer, LstmLayer):
+            hidden = _hidden(own, layer)
+            incoming = np.concatenate([hidden, layer.hidden_width + hidden]) if layer.bidirectional else hidden
     return weights
 
 
+def _hidden(places: Places, layer: LstmLayer) -> Places:
+    """Where the hidden state comes from: the units copied, or a projection's rows, which stay."""
+    return places if layer.projection is None else np.arange(layer.projection, dtype=np.int64)
+
+
+def _lstm_places(name: str, layer: LstmLayer, own: Places, incoming: Places | None) -> tuple[Places, Places | None]:
+    """The rows of a tensor of an LSTM, and what its columns read."""
+    match name.rpartition(".")[0].rpartition(".")[2], name.rpartition(".")[2]:
+        case "input", "weight":
+            return _by_gate(own, layer), incoming
+        case "recurrent", "weight":
+            return _by_gate(own, layer), _hidden(own, layer)
+        case "projection", "weight":
+            return _hidden(own, layer), own
+        case "initial", "hidden":
+            return _hidden(own, layer), None
+        case ("peephole", _) | ("initial", _):
+            return own, None
+        case _:  # the bias
+            return _by_gate(own, layer), None
+
+
 def _by_gate(places: Places, layer: LstmLayer) -> Places:
-    """The rows ``(4 * units,)`` of the copied units in each gate."""
-    return (np.arange(_GATES)[:, None] * layer.units + places).reshape(-1)
+    """The rows of the copied units in each gate that has rows."""
+    return (np.arange(len(layer.gates))[:, None] * layer.units + places).reshape(-1)
+
+
+def _is_projection(name: str, layer: Layer) -> bool:
+    return isinstance(layer, LstmLayer) and name.endswith(".projection.weight")
 
 
 def _shared(tensor: Real, read: Places) -> Real:
@@ -158,7 +181,7 @@ def _add_noise(
         added = np.arange(len(places[layer.name])) >= _width(layer)
         for name in layer.tensors():
             tensor = weights[name]
-            if tensor.ndim == 1:
+            if tensor.ndim == 1 or _is_projection(name, layer):  # which has no rows of added units
                 continue
             moved = added if isinstance(layer, EmbeddingLayer) else np.tile(added, len(tensor) // len(added))[:, None]
             size = noise * float(np.sqrt(np.mean(np.square(tensor, dtype=np.float64))))

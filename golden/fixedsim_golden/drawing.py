@@ -11,7 +11,9 @@ from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model
+from fixedsim.model.layer_kinds import Layer
 from fixedsim.stimuli import uniform_raws, words
 from fixedsim_golden.playing import lstms, token_format
 
@@ -51,7 +53,7 @@ class Inputs:
     @staticmethod
     def of(model: Model) -> "Inputs":
         """The inputs of a model."""
-        first = model.layers[0]
+        first = _first(model)
         if isinstance(first, Embedding):
             return Inputs(token_format(first), None, first.table.shape[0] - 1)
         form = model.input_format
@@ -76,6 +78,11 @@ class Inputs:
         return int(snapped(self.form.zero_point, self.form))
 
 
+def _first(model: Model) -> Layer:
+    """The first layer that has weights: a reversal of time reads what the layer after it reads."""
+    return next((layer for layer in model.layers if not isinstance(layer, Reversal)), model.layers[0])
+
+
 def _matrices(layer: object) -> list[NDArray[Any]]:
     """The weights less their zero points of the rows that read a layer's inputs, direction by direction."""
     match layer:
@@ -91,7 +98,7 @@ def _matrices(layer: object) -> list[NDArray[Any]]:
 
 def input_rows(model: Model) -> NDArray[Any]:
     """The weights of every row that reads the model's inputs ``(rows, inputs)``; none for tokens."""
-    matrices = _matrices(model.layers[0])
+    matrices = _matrices(_first(model))
     return np.concatenate(matrices) if matrices else np.zeros((0, 0), dtype=np.int64)
 
 
@@ -130,8 +137,5 @@ def extreme_state(model: Model, row: int, *, high: bool) -> State:
     found: State = {}
     for name, part in lstms(model).items():
         weights = part.recurrent_matrix.centred[row % part.recurrent_matrix.rows]
-        found[name] = (
-            matched(weights, part.state_format, high=high),
-            np.full(part.units, part.datapath.initial_cell, dtype=np.int64),
-        )
+        found[name] = matched(weights, part.state_format, high=high), part.resting.cell.copy()
     return found

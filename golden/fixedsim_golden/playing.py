@@ -12,6 +12,7 @@ from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.lstm import Lstm
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model
 from fixedsim.patterns import matching
 from fixedsim_golden.cases import Case, Start
@@ -54,7 +55,7 @@ def lstms(model: Model) -> dict[str, Lstm]:
 
 def streams(model: Model) -> bool:
     """Whether every step gives an output before the next is read, so that states can be carried over and reset."""
-    return not model.last and not any(isinstance(layer, Bidirectional) for layer in model.layers)
+    return not model.last and not any(isinstance(layer, Bidirectional | Reversal) for layer in model.layers)
 
 
 def require_integers(model: Model) -> None:

@@ -256,12 +256,14 @@ def signals_of(model: Model, cases: Sequence[Case], entries: Iterable[Entry]) ->
         if f"{name}.cell" in found:
             starts = by_name[f"{name}.initial_state.cell"].raws
             backward = any(isinstance(layer, Bidirectional) and layer.backward is part for layer in model.layers)
-            resting = part.datapath.initial_cell
+            resting = part.resting.cell
             found[previous(name)] = _previous(found[f"{name}.cell"], starts, cases, resting, backward=backward)
     return found
 
 
-def _previous(cell: Integers, starts: Integers, cases: Sequence[Case], resting: int, *, backward: bool) -> Integers:
+def _previous(
+    cell: Integers, starts: Integers, cases: Sequence[Case], resting: Integers, *, backward: bool
+) -> Integers:
     before = np.empty_like(cell)
     first = 0
     for case, start in zip(cases, starts, strict=True):

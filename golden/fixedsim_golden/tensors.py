@@ -65,6 +65,9 @@ def _layer(layer: Layer, owner: str) -> Iterator[Entry]:
                         yield Entry(
                             f"{layer.name}.{what}.{gate}", "weight", owner, ("unit",), part.weight, vectors[gate]
                         )
+            for what, form in (("hidden", layer.state_format), ("cell", path.read_cell)):
+                if what in layer.start:
+                    yield Entry(f"{layer.name}.initial.{what}", "constant", owner, ("unit",), form, layer.start[what])
             if layer.projection is not None:
                 yield from _layer(layer.projection, owner)
         case Bidirectional():

@@ -88,8 +88,13 @@ def test_units_at_equal_storage(bits: int, embedding_along: int, fixed: int) -> 
 
 
 def random_network(description: Description, seed: int) -> Network:
+    """Random weights; no bias rounds to zeros alone, which would not be stored."""
     rng = np.random.default_rng(seed)
-    return Network(description, {name: rng.normal(size=shape) for name, shape in description.tensors().items()})
+    weights = {name: rng.normal(size=shape) for name, shape in description.tensors().items()}
+    for name, values in weights.items():
+        if name.endswith(".bias"):
+            values[0] = 0.75
+    return Network(description, weights)
 
 
 RANGES = {"*": (-4.0, 4.0)}

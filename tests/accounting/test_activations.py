@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import fixedsim
 from fixedsim.accounting import activations
 from fixedsim.accounting.activations import activation_schedule, sized_layers
-from fixedsim.errors import FixedsimError
+from fixedsim.errors import FixedsimError, InputError
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
@@ -301,6 +301,38 @@ def test_a_description_has_the_schedule_of_its_model(case: tuple[Model, Any], or
     found = activations(model, steps=5, batch=2, order=order)
     assert foretold.schedule == found.schedule
     assert foretold.peak_bits == max(found.schedule.live_bits)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"projection": 3},
+        {"projection": 5, "bidirectional": True},
+        {"peephole": True, "coupled": True},
+        {"initial": True, "clip": 1.0, "cell_clip": 4.0},
+    ],
+)
+@pytest.mark.parametrize("profile", ["fixed-point", "litert", "elastic-ai-fixed"])
+def test_a_description_of_an_lstm_s_features_has_the_schedule_of_its_model(
+    features: dict[str, Any], profile: str
+) -> None:
+    layer = LstmLayer("lstm", 4, 6, **features)
+    description = Description("net", (layer, LinearLayer("last", layer.output_width, 2)))
+    network = Network(description, {name: np.full(shape, 0.25) for name, shape in description.tensors().items()})
+    model = fixedsim.quantize(network, profile=profile, ranges={"*": (-4.0, 4.0)})
+    for order in ("sequence", "streaming"):
+        foretold = activations(description, profile=profile, steps=5, batch=2, order=order)
+        assert foretold.schedule == activations(model, steps=5, batch=2, order=order).schedule
+
+
+def test_a_reverse_layer_is_refused_as_its_model_is() -> None:
+    description = Description("net", (LstmLayer("lstm", 4, 6, reverse=True), LinearLayer("last", 6, 2)))
+    network = Network(description, {name: np.full(shape, 0.25) for name, shape in description.tensors().items()})
+    model = fixedsim.quantize(network, ranges={"*": (-4.0, 4.0)})
+    for source, name in ((description, "lstm"), (model, "lstm.reversed")):
+        with pytest.raises(InputError) as caught:
+            activations(source, steps=5)
+        assert str(caught.value) == f"layer {name} must not reverse time by itself to be scheduled"
 
 
 def test_the_sequence_around_the_bidirectional_layer_of_deep_speech() -> None:

@@ -34,7 +34,16 @@ STACK = Description(
 LAST = Description(
     "last", (LstmLayer("low", 2, 2), LstmLayer("high", 2, 2, steps="last"), LinearLayer("fc", 2, 2, "sigmoid"))
 )
-KINDS = {each.name: each for each in (STREAM, WORDS, BOTH, STACK, LAST)}
+FEATURES = Description(
+    "features",
+    (
+        LstmLayer("low", 2, 2, projection=3, peephole=True, coupled=True, clip=1.5, initial=True),
+        LstmLayer("high", 3, 2, cell_clip=2.0),
+        LinearLayer("fc", 2, 2),
+    ),
+)
+TURNED = Description("turned", (LstmLayer("lstm", 2, 3, reverse=True, steps="last"), LinearLayer("fc", 3, 2, "tanh")))
+KINDS = {each.name: each for each in (STREAM, WORDS, BOTH, STACK, LAST, FEATURES, TURNED)}
 
 
 def network(description: Description, seed: int = 1, gain: float = 1.0) -> Network:

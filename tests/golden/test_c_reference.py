@@ -129,6 +129,23 @@ def test_last_output(bidirectional: bool) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"projection": 2, "peephole": True, "initial": True},
+        {"coupled": True, "clip": 0.5, "cell_clip": 2.0},
+        {"reverse": True, "initial": True, "gate": "hard_sigmoid_fifth"},
+        {"reverse": True, "steps": "last"},
+    ],
+)
+def test_what_an_lstm_may_have(features: dict[str, Any]) -> None:
+    """Projections, peepholes, coupled gates, clips, initial states of each unit, time backwards."""
+    low = LstmLayer("low", 5, 4, **features)
+    layers = EmbeddingLayer("words", 11, 5), low, LinearLayer("out", low.output_width, 3)
+    check(model(Description("features", layers), ranges={"low.*": (-2.0, 2.0)}))
+
+
+@needs_compiler
 @pytest.mark.parametrize("kind", EVERY_LAYER)
 @given(data=st.data(), seed=SEEDS)
 @QUICK

@@ -38,6 +38,7 @@ from fixedsim_golden.playing import lstms, play, streams
 from fixedsim_golden.sets import GoldenSet
 from fixedsim_golden.stages import stages
 from fixedsim_golden.writing import Files, write
+from tests.golden.set_models import model as small_model
 from tests.model.networks import LANGUAGE, SPEECH, model
 from tests.strategies import Words as Stream
 
@@ -768,6 +769,15 @@ def test_any_model_played_from_its_own_values_gives_them_again(made: Model) -> N
         assert own(found) == {}
         states = {name: arrays[name] for name in arrays if "hidden" in name or ".cell" in name or name == "output"}
         assert own(bench.against(states, resync=True)) == {}
+
+
+@pytest.mark.parametrize("kind", ["features", "turned"])
+def test_what_an_lstm_may_have_played_from_its_own_values_gives_them_again(kind: str, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, small_model(kind), Files(()))
+    arrays = bench.arrays([*SIGNALS, "input", "initial_state"])
+    found = bench.against(arrays, resync=True)
+    assert found.passed
+    assert own(found) == {}
 
 
 RARE: dict[str, Callable[[Lstm], bool]] = {

@@ -15,6 +15,7 @@ from fixedsim.casts import Overflow, Rounding
 from fixedsim.formats import Format
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
+from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model
 from fixedsim.profiles.datapath import (
     Accumulator,
@@ -49,7 +50,7 @@ def extreme_cases(made: Model) -> list[Case]:
     """All inputs, hidden states and cells at one end or the other, from states that are put in."""
     found = []
     rng = np.random.default_rng(3)
-    first = made.layers[0]
+    first = next(layer for layer in made.layers if not isinstance(layer, Reversal))
     for place in range(6):
         if isinstance(first, Embedding):
             raws = rng.integers(0, len(first.table), 3)

@@ -185,9 +185,9 @@ def rename(header: Document, name: str, to: str) -> None:
 
 
 HOSTILE: list[tuple[str, Callable[[Document, Document], object], str]] = [
-    ("schema", lambda h, d: at(d, "schema", put=99), "fixedsim.model.schema must be 1 or 2, not 99; quantize"),
+    ("schema", lambda h, d: at(d, "schema", put=99), "fixedsim.model.schema must be 1, 2 or 3, not 99; quantize"),
     ("arithmetic", lambda h, d: at(d, "arithmetic", put=0), "fixedsim.model.arithmetic must be 1, not 0; quantize"),
-    ("no schema", lambda h, d: d.pop("schema"), "fixedsim.model.schema must be 1 or 2, not None"),
+    ("no schema", lambda h, d: d.pop("schema"), "fixedsim.model.schema must be 1, 2 or 3, not None"),
     ("missing tensor", lambda h, d: h.pop("fc1.bias"), "must be a safetensors file"),  # it leaves a hole
     ("renamed tensor", lambda h, d: rename(h, "fc1.bias", "x"), "tensor 'fc1.bias' is missing"),
     ("float weight", lambda h, d: swap_type(h, "fc1.weight.shift", "F64", 8), "must be integers with 1 axes"),

@@ -71,6 +71,43 @@ def test_tensors_of_both_directions() -> None:
     }
 
 
+def test_tensors_of_what_an_lstm_may_have() -> None:
+    found = described({**LSTM, "projection": 2, "peephole": True, "initial": True})
+    assert found.tensors() == {
+        "lstm.input.weight": (16, 3),
+        "lstm.recurrent.weight": (16, 2),
+        "lstm.bias": (16,),
+        "lstm.peephole.input": (4,),
+        "lstm.peephole.forget": (4,),
+        "lstm.peephole.output": (4,),
+        "lstm.projection.weight": (2, 4),
+        "lstm.initial.hidden": (2,),
+        "lstm.initial.cell": (4,),
+    }
+    assert found.output_width == 2
+    assert found.signals()[-1] == "lstm.projection.output"
+    assert "lstm.gate.output.peephole_sum" in found.signals()
+
+
+def test_coupled_gates_have_no_rows_and_no_peephole_of_the_input_gate() -> None:
+    found = described({**LSTM, "coupled": True, "peephole": True})
+    assert found.tensors() == {
+        "lstm.input.weight": (12, 3),
+        "lstm.recurrent.weight": (12, 4),
+        "lstm.bias": (12,),
+        "lstm.peephole.forget": (4,),
+        "lstm.peephole.output": (4,),
+    }
+    assert "lstm.gate.input" in found.signals()
+    assert not {"lstm.gate.input.preactivation", "lstm.gate.input.peephole_sum"} & set(found.signals())
+
+
+def test_projections_of_both_directions_stand_side_by_side_and_stack() -> None:
+    layers = described({**LSTM, "depth": 2, "bidirectional": True, "projection": 3}).layers
+    assert [layer.output_width for layer in layers] == [6, 6]
+    assert layers[1].tensors()["lstm.l1.backward.input.weight"] == (16, 6)
+
+
 def test_depth_makes_a_stack() -> None:
     layers = described({**LSTM, "depth": 2, "bidirectional": True, "steps": "last"}).layers
     assert layers == (
@@ -102,6 +139,19 @@ def test_every_key_survives_to_dict() -> None:
         "half",
     )
     assert Description.from_dict(description.to_dict()) == description
+
+
+def test_keys_that_came_later_survive_to_dict_and_are_left_out_where_they_are_not_set() -> None:
+    plain = {
+        "kind": "lstm", "name": "lstm", "inputs": 3, "units": 4, "bidirectional": False, "gate": "sigmoid",
+        "candidate": "tanh", "cell_activation": "tanh", "forget_bias": 0.0, "bias": True, "steps": "all",
+    }  # fmt: skip
+    later = {"projection": 2, "peephole": True, "coupled": True, "clip": 3.0, "cell_clip": 50.0, "initial": True}
+    assert list(described(LSTM).to_dict()["layers"][0].items()) == list(plain.items())
+    for keys in (later, {"reverse": True}):
+        found = described({**LSTM, **keys})
+        assert found.to_dict()["layers"][0] == plain | keys
+        assert Description.from_dict(found.to_dict()) == found
 
 
 def test_a_whole_number_may_stand_for_a_real() -> None:
@@ -157,11 +207,26 @@ def test_a_whole_number_may_stand_for_a_real() -> None:
         ([{**LINEAR, "activation": "rleu"}], {}, "layer 'fc': activation must be a known choice, not 'rleu'; "
          "did you mean 'relu'?"),
         ([{**LSTM, "gate": "tanh"}], {}, "file.toml: layer 'lstm': gate must be a known choice, not 'tanh'; "
-         "known: hard_sigmoid, sigmoid"),
+         "known: hard_sigmoid, hard_sigmoid_fifth, sigmoid"),
         ([{**LSTM, "candidate": "clipped_relu"}], {}, "layer 'lstm': candidate must be a known choice"),
         ([{**LSTM, "cell_activation": "thanh"}], {}, "not 'thanh'; did you mean 'tanh'?"),
         ([{**LSTM, "steps": "first"}], {}, "layer 'lstm': steps must be a known choice, not 'first'"),
         ([{**LSTM, "forget_bias": float("nan")}], {}, "layer 'lstm': forget_bias must be finite, not nan"),
+        ([{**LSTM, "projection": 0}], {}, "file.toml: layer 'lstm': projection must be in 1..16777216, not 0"),
+        ([{**LSTM, "projection": True}], {}, "file.toml: layers[0].projection must be an integer, not True"),
+        ([{**LSTM, "peephole": 1}], {}, "file.toml: layers[0].peephole must be true or false, not 1"),
+        ([{**LSTM, "clip": 0.0}], {}, "layer 'lstm': clip must be positive and finite, not 0.0"),
+        ([{**LSTM, "clip": float("inf")}], {}, "layer 'lstm': clip must be positive and finite, not inf"),
+        ([{**LSTM, "cell_clip": -1.0}], {}, "layer 'lstm': cell_clip must be positive and finite, not -1.0"),
+        ([{**LSTM, "cell_clip": float("nan")}], {}, "layer 'lstm': cell_clip must be positive and finite, not nan"),
+        ([{**LSTM, "reverse": True, "bidirectional": True}], {},
+         "file.toml: layer 'lstm': reverse must be false for a bidirectional layer, not true"),
+        ([{**LSTM, "peephole": True}], {"bit_rnn": {"weight_bits": 4, "activation_bits": 4}},
+         "file.toml: layer 'lstm': peephole must be absent under a Bit-RNN rule, not True"),
+        ([{**LSTM, "projection": 3}], {"bit_rnn": {"weight_bits": 4, "activation_bits": 4}},
+         "file.toml: layer 'lstm': projection must be absent under a Bit-RNN rule, not 3"),
+        ([{**LSTM, "initial": True}], {"bit_rnn": {"weight_bits": 4, "activation_bits": 4}},
+         "file.toml: layer 'lstm': initial must be absent under a Bit-RNN rule, not True"),
         ([{**LSTM, "steps": "last"}, {**LSTM, "name": "b", "inputs": 4}], {},
          "file.toml: layer 'lstm': steps must be 'all' before another LSTM, not 'last'"),
         ([{**LINEAR, "activation": "clipped_relu"}], {},

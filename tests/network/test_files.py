@@ -207,7 +207,16 @@ def test_file_that_cannot_be_read(tmp_path: Path, name: str, constraint: str) ->
     assert str(caught.value) == f"{tmp_path / name} {constraint}"
 
 
-@pytest.mark.parametrize("lstm", [{}, {"bidirectional": True}, {"bias": False, "forget_bias": 1.0}])
+@pytest.mark.parametrize(
+    "lstm",
+    [
+        {},
+        {"bidirectional": True},
+        {"bias": False, "forget_bias": 1.0},
+        {"bidirectional": True, "projection": 2, "peephole": True, "initial": True, "clip": 3.0, "cell_clip": 2.0},
+        {"coupled": True, "peephole": True, "reverse": True, "gate": "hard_sigmoid_fifth"},
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_saved_networks_come_back(tmp_path: Path, lstm: dict[str, Any], dtype: Any) -> None:
     network = some_network(dtype, **lstm)
@@ -230,6 +239,16 @@ def test_saved_names_are_those_of_pytorch(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tensors["a.weight_ih_l0_reverse"], network.weights["a.backward.input.weight"])
     np.testing.assert_array_equal(tensors["a.bias_ih_l0"], network.weights["a.forward.bias"])
     assert not tensors["a.bias_hh_l0"].any()
+
+
+def test_saved_names_of_what_pytorch_has_and_has_not(tmp_path: Path) -> None:
+    network = some_network(bidirectional=True, projection=2, peephole=True, initial=True)
+    network.save(tmp_path / "n.safetensors")
+    tensors = load_file(tmp_path / "n.safetensors")
+    np.testing.assert_array_equal(tensors["a.weight_hr_l0_reverse"], network.weights["a.backward.projection.weight"])
+    own = {"peephole.input", "peephole.forget", "peephole.output", "initial.hidden", "initial.cell"}
+    found = {name.removeprefix("a.backward.") for name in tensors if name.startswith("a.backward.")}
+    assert found == own
 
 
 def test_saving_leaves_the_old_file_where_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,39 +26,96 @@ def network(*layers: Any, seed: int = 1, **more: Any) -> Network:
     return Network(description, random_weights(description, seed))
 
 
+def oracle_weights(net: Network, name: str) -> dict[str, Any]:
+    """What the oracle takes of one direction."""
+    layer = next(layer for layer in net.description.lstm_layers if name in layer.directions)
+    weights: dict[str, Any] = {part: net.weights[f"{name}.{part}.weight"].tolist() for part in ("input", "recurrent")}
+    weights |= {"bias": net.weights[f"{name}.bias"].tolist(), "gate": layer.gate}
+    weights |= {"coupled": layer.coupled, "clip": layer.clip, "cell_clip": layer.cell_clip}
+    if layer.peephole:
+        gates = ("forget", "output") if layer.coupled else ("input", "forget", "output")
+        weights["peephole"] = {gate: net.weights[f"{name}.peephole.{gate}"].tolist() for gate in gates}
+    if layer.projection:
+        weights["projection"] = net.weights[f"{name}.projection.weight"].tolist()
+    if layer.initial:
+        weights["initial"] = tuple(net.weights[f"{name}.initial.{part}"].tolist() for part in ("hidden", "cell"))
+    return weights
+
+
 def oracle_direction(
     net: Network, name: str, x: Array, lengths: Array, reset: Array, *, backward: bool
 ) -> tuple[dict[str, Array], Array, Array]:
     """Signals (T, N, H) by name, and the last h and c (N, H)."""
-    weights = {part: net.weights[f"{name}.{part}.weight"].tolist() for part in ("input", "recurrent")}
-    weights["bias"] = net.weights[f"{name}.bias"].tolist()
     streams = [
-        lstm_stream(x[:, n].tolist(), weights, length=int(lengths[n]), resets=reset[:, n].tolist(), backward=backward)
+        lstm_stream(
+            x[:, n].tolist(),
+            oracle_weights(net, name),
+            length=int(lengths[n]),
+            resets=reset[:, n].tolist(),
+            backward=backward,
+        )
         for n in range(x.shape[1])
     ]
     signals = {key: np.stack([np.array(s[0][key]) for s in streams], axis=1) for key in streams[0][0]}
     return signals, np.array([s[1][0] for s in streams]), np.array([s[1][1] for s in streams])
 
 
-@given(st.integers(1, 6), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99), st.booleans())
+FEATURES: dict[str, dict[str, Any]] = {
+    "projection": {"projection": 2},
+    "wide projection": {"projection": 7},
+    "peephole": {"peephole": True},
+    "coupled": {"coupled": True},
+    "clip": {"clip": 0.4},
+    "cell_clip": {"cell_clip": 0.3},
+    "reverse": {"reverse": True},
+    "initial": {"initial": True},
+    "hard_sigmoid_fifth": {"gate": "hard_sigmoid_fifth"},
+}
+
+
+def features(names: frozenset[str], *, bidirectional: bool) -> dict[str, Any]:
+    """The keys of the features, those of the last in the order of the names where two are the same."""
+    chosen = {key: value for name in sorted(names) for key, value in FEATURES[name].items()}
+    return {key: value for key, value in chosen.items() if not (bidirectional and key == "reverse")}
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@given(
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.integers(0, 99),
+    st.booleans(),
+    st.frozensets(st.sampled_from(sorted(FEATURES)), max_size=4),
+)
 def test_lstm_equals_the_scalar_loop(
-    steps: int, streams: int, inputs: int, units: int, seed: int, bidirectional: bool
+    deterministic: bool,
+    steps: int,
+    streams: int,
+    inputs: int,
+    units: int,
+    seed: int,
+    bidirectional: bool,
+    names: frozenset[str],
 ) -> None:
-    net = network(LstmLayer("a", inputs, units, bidirectional), seed=seed)
+    layer = LstmLayer("a", inputs, units, bidirectional, **features(names, bidirectional=bidirectional))
+    net = network(layer, seed=seed)
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(steps, streams, inputs))
     lengths = rng.integers(0, steps + 1, streams)
     reset = rng.random((steps, streams)) < 0.3
-    result = net.forward(x, lengths=lengths, reset=reset, trace=["*"])
-    names = ("a.forward", "a.backward") if bidirectional else ("a",)
+    result = net.forward(x, lengths=lengths, reset=reset, trace=["*"], deterministic=deterministic)
+    ways = ("a.forward", "a.backward") if bidirectional else ("a",)
     hidden = []
-    for name in names:
-        signals, h, c = oracle_direction(net, name, x, lengths, reset, backward=name == "a.backward")
+    for name in ways:
+        backward = name == "a.backward" or layer.reverse
+        signals, h, c = oracle_direction(net, name, x, lengths, reset, backward=backward)
         for signal, wanted in signals.items():
             np.testing.assert_allclose(result.trace[f"{name}.{signal}"], wanted, atol=CLOSE, rtol=0)
         np.testing.assert_allclose(result.state[name][0], h, atol=CLOSE, rtol=0)
         np.testing.assert_allclose(result.state[name][1], c, atol=CLOSE, rtol=0)
-        hidden.append(signals["hidden"])
+        hidden.append(signals["projection.output" if layer.projection else "hidden"])
     np.testing.assert_allclose(result.output, np.concatenate(hidden, axis=2), atol=CLOSE, rtol=0)
     assert set(result.trace) == set(net.description.signals())
 
@@ -122,6 +179,52 @@ def test_last_steps_are_those_that_each_direction_takes_last() -> None:
     assert result.trace["a.forward.hidden"].shape == (5, 2, 3)
 
 
+def test_the_last_step_of_a_reverse_layer_is_the_first_of_the_input() -> None:
+    every, last = (network(LstmLayer("a", 2, 3, reverse=True, steps=steps)) for steps in ("all", "last"))
+    x, lengths = np.random.default_rng(3).normal(size=(5, 2, 2)), np.array([5, 2])
+    np.testing.assert_array_equal(last.forward(x, lengths=lengths).output, every.forward(x, lengths=lengths).output[0])
+
+
+def test_a_reverse_layer_is_the_backward_direction_alone() -> None:
+    both = network(LstmLayer("a", 2, 3, bidirectional=True))
+    alone = Description("n", (LstmLayer("a", 2, 3, reverse=True),))
+    net = Network(alone, {name: both.weights[name.replace("a.", "a.backward.")] for name in alone.tensors()})
+    x, lengths = np.random.default_rng(3).normal(size=(5, 2, 2)), np.array([5, 2])
+    np.testing.assert_array_equal(
+        net.forward(x, lengths=lengths).output, both.forward(x, lengths=lengths).output[:, :, 3:]
+    )
+
+
+def test_states_of_a_projection_have_two_widths() -> None:
+    net = network(LstmLayer("a", 2, 3, projection=1))
+    x = np.random.default_rng(3).normal(size=(5, 2))
+    whole, first = net.forward(x), net.forward(x[:2])
+    assert [part.shape for part in first.state["a"]] == [(1, 1), (1, 3)]
+    np.testing.assert_allclose(net.forward(x[2:], state=first.state).output, whole.output[2:], atol=CLOSE, rtol=0)
+    with pytest.raises(InputError) as caught:
+        net.forward(x, state={"a": (np.zeros((1, 3)), np.zeros((1, 3)))})
+    assert str(caught.value) == "state of 'a' must be h and c of shapes (1, 1) and (1, 3), not (1, 3)"
+
+
+def test_a_forget_bias_of_coupled_gates_is_of_the_forget_gate() -> None:
+    plain, added = (Description("n", (LstmLayer("a", 2, 3, coupled=True, forget_bias=b),)) for b in (0.0, 1.5))
+    weights = random_weights(plain, 4)
+    x = np.random.default_rng(0).normal(size=(4, 2))
+    more = weights["a.bias"] + np.array([1.5] * 3 + [0.0] * 6)
+    np.testing.assert_array_equal(
+        Network(added, weights).forward(x).output, Network(plain, {**weights, "a.bias": more}).forward(x).output
+    )
+
+
+def test_an_own_initial_state_stands_before_the_description_s() -> None:
+    description = Description("n", (LstmLayer("a", 1, 2, initial=True), LstmLayer("b", 2, 1)), initial_state="half")
+    net = Network(description, random_weights(description, 1))
+    state = net.forward(np.zeros((0, 1))).state
+    np.testing.assert_array_equal(state["a"].hidden, net.weights["a.initial.hidden"][None])
+    np.testing.assert_array_equal(state["a"].cell, net.weights["a.initial.cell"][None])
+    np.testing.assert_array_equal(state["b"].cell, [[0.5]])
+
+
 def test_a_linear_layer_after_the_last_step_is_not_cut_by_lengths() -> None:
     net = network(LstmLayer("a", 2, 3, steps="last"), LinearLayer("fc", 3, 4))
     x = np.random.default_rng(3).normal(size=(5, 2, 2))
@@ -178,6 +281,7 @@ def test_forget_bias_and_lack_of_biases() -> None:
         ("clipped_relu", [-2.0, 1.5, 3.0], [0.0, 1.5, 2.0]),
         ("hard_tanh", [-2.0, 0.25, 3.0], [-1.0, 0.25, 1.0]),
         ("hard_sigmoid", [-4.0, -1.5, 0.0, 3.0, 9.0], [0.0, 0.25, 0.5, 1.0, 1.0]),
+        ("hard_sigmoid_fifth", [-4.0, -1.25, 0.0, 2.5, 9.0], [0.0, 0.25, 0.5, 1.0, 1.0]),
         ("sigmoid", [-1e4, 0.0, float(np.log(3)), 1e4], [0.0, 0.5, 0.75, 1.0]),
         ("tanh", [-1e4, 0.0, float(np.log(2)), 1e4], [-1.0, 0.0, 0.6, 1.0]),
     ],

@@ -108,8 +108,8 @@ def test_half_precision_becomes_the_dtype_asked_for(tmp_path: Path) -> None:
     ("tensors", "message"),
     [
         (zeros(bn__running_mean=(3,)), "tensor 'bn.running_mean' must be a weight or bias of a known layer"),
-        ({**lstm("a.", 3, 2), **zeros(a__weight_hr_l0=(1, 2))}, "tensor 'a.weight_hr_l0' must be absent, not an LSTM's "
-         "projection"),
+        ({**lstm("a.", 3, 2), **zeros(a__weight_hr_l0=(1, 2))},
+         "tensor 'a.weight_hh_l0' must be of shape (8, 1), not (8, 2)"),
         (zeros(g__weight_ih_l0=(6, 3), g__weight_hh_l0=(6, 2)),
          "tensor 'g.weight_ih_l0' must have 8 rows as an LSTM's, not 6"),
         (zeros(g__weight_ih_l0=(8, 3)), "tensor 'g.weight_hh_l0' must be given, not missing"),
@@ -202,8 +202,11 @@ def test_arguments_that_do_not_fit(tmp_path: Path) -> None:
         load_network(path, "x")
     with pytest.raises(NetworkError, match="dtype must be float64 or float32, not 'float16'"):
         load_network(path, dtype="float16")  # type: ignore[arg-type]
-    with pytest.raises(FileError, match=r"must end in .safetensors or .npz, not '.pt'"):
+    with pytest.raises(FileError, match=r"w.pt must be a readable file, not 'no such file or directory'"):
         load_network("ptb-lm", "w.pt")
+    path = path.rename(path.with_suffix(".weights"))
+    with pytest.raises(FileError, match=r"w.weights must be recognised by one kind of file, not by none; looked for"):
+        load_network("ptb-lm", path)
 
 
 BIT_METADATA = {

@@ -34,8 +34,13 @@ def descriptions(draw: st.DrawFn) -> Description:
         if draw(st.booleans()):
             both, bias = draw(st.booleans()), draw(st.booleans())
             forget = draw(st.sampled_from([0.0, 1.0]))
+            more: dict[str, Any] = {
+                key: True for key in ("peephole", "coupled", "initial") if draw(st.integers(0, 3)) == 0
+            }
+            more |= {"projection": draw(size)} if draw(st.integers(0, 2)) == 0 else {}
+            more |= {"clip": 2.5} if draw(st.integers(0, 3)) == 0 else {"reverse": not both and draw(st.booleans())}
             layers.append(
-                LstmLayer(f"lstm{index}", inputs, draw(size), bidirectional=both, bias=bias, forget_bias=forget)
+                LstmLayer(f"lstm{index}", inputs, draw(size), bidirectional=both, bias=bias, forget_bias=forget, **more)
             )
         else:
             layers.append(LinearLayer(f"fc{index}", inputs, draw(size), draw(st.sampled_from(["relu", "tanh"]))))
@@ -63,7 +68,7 @@ def test_the_function_stays_the_same_from_any_state(description: Description, da
     inputs = inputs_of(description, 4, seed)
     rng = np.random.default_rng(seed)
     state = {
-        direction: (rng.normal(size=(2, layer.units)), rng.normal(size=(2, layer.units)))
+        direction: (rng.normal(size=(2, layer.hidden_width)), rng.normal(size=(2, layer.units)))
         for layer in description.lstm_layers
         for direction in layer.directions
     }

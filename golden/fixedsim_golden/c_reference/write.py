@@ -85,15 +85,8 @@ def _reset(flow: Flow) -> str:
     name, lines = flow.source.name, ["    memset(state, 0, sizeof *state);"]
     for part in flow.lstms:
         field, path = text.identifier(part.name), part.datapath
-        for what, count, raw in (
-            ("hidden", part.outputs, path.initial_hidden),
-            ("cell", part.units, path.initial_cell),
-        ):
-            if raw:
-                lines += [
-                    f"    for (k = 0; k < {count}; k++)",
-                    f"        state->{field}_{what}[k] = {text.integer(raw)};",
-                ]
+        for what, raws in zip(("hidden", "cell"), part.resting, strict=True):
+            lines += _resting(f"state->{field}_{what}", raws.tolist())
         if is_stale(part):
             lines.append(f"    state->{field}_register = {text.integer(resting_register(path))};")
     if any("k++" in line for line in lines):
@@ -101,6 +94,15 @@ def _reset(flow: Flow) -> str:
     body = "\n".join(lines)
     static = "" if streams(flow.model) else "static "
     return f"{static}void {name}_reset({name}_state *state)\n{{\n{body}\n}}"
+
+
+def _resting(array: str, raws: list[int]) -> list[str]:
+    """The lines that put ``raws`` into an array of zeros: one loop where all are the same."""
+    if len(set(raws)) > 1:
+        return [f"    {array}[{place}] = {text.integer(raw)};" for place, raw in enumerate(raws) if raw]
+    return (
+        [f"    for (k = 0; k < {len(raws)}; k++)", f"        {array}[k] = {text.integer(raws[0])};"] if raws[0] else []
+    )
 
 
 def _header(flow: Flow, members: str) -> str:

@@ -126,8 +126,8 @@ class _Writer:
         path, name, state = layer.datapath, layer.name, _written(layer)
         self.found.states += [state, f"{name}.cell"]
         self._initial_states(layer)
-        hidden = self._before(state, f"{name}.initial_state.hidden", path.initial_hidden, f"{name}.hidden@-1")
-        self._before(f"{name}.cell", f"{name}.initial_state.cell", path.initial_cell, previous(name))
+        hidden = self._before(state, f"{name}.initial_state.hidden", layer.resting.hidden, f"{name}.hidden@-1")
+        self._before(f"{name}.cell", f"{name}.initial_state.cell", layer.resting.cell, previous(name))
         inputs = self._rescaled(
             f"{name}.rescaled_input",
             self.incoming,
@@ -208,7 +208,7 @@ class _Writer:
             Staged(Stage(signal, signal.rpartition(".")[0], narrowing, multiplier, shift, (read,), source))
         )
 
-    def _before(self, signal: str, start: str, resting: int, name: str) -> str:
+    def _before(self, signal: str, start: str, resting: Integers, name: str) -> str:
         """A state before each step."""
         rows = self._row_before(self.frame.rows, carried=True)
         rows[self._resets()] = self.frame.rows + len(self.cases)

@@ -110,7 +110,7 @@ class Copied:
     signal: str
     blocks: tuple[str, ...]
     rows: Integers
-    resting: int | None = None
+    resting: int | Integers | None = None
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -124,9 +124,10 @@ class Copied:
 
     def of(self, values: Values) -> dict[str, Integers]:
         """The rows."""
-        return {self.signal: self._stacked([values[name] for name in self.blocks], self.resting or 0)[self.rows]}
+        resting = 0 if self.resting is None else self.resting
+        return {self.signal: self._stacked([values[name] for name in self.blocks], resting)[self.rows]}
 
-    def _stacked(self, blocks: list[NDArray[Any]], resting: int) -> NDArray[Any]:
+    def _stacked(self, blocks: list[NDArray[Any]], resting: int | Integers) -> NDArray[Any]:
         if self.resting is not None:
             blocks = [*blocks, np.full((1, *blocks[0].shape[1:]), resting, dtype=blocks[0].dtype)]
         return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]

@@ -143,6 +143,7 @@ def _check_lstm(layer: Lstm) -> None:
         "output format": path.output,
         "hazard": None if path.hazard is Hazard.NONE else path.hazard,
         "peephole": layer.peephole or None,
+        "initial state of each unit": layer.start or None,
         "normalization": layer.norm or None,
     }
     for what, value in absent.items():
