@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.formats import Format as Format
     from fixedsim.hls_types import HlsType as HlsType
+    from fixedsim.importers import export_network as export_network
     from fixedsim.importers import import_model as import_model
+    from fixedsim.importers import import_network as import_network
     from fixedsim.importers import load_network as load_network
     from fixedsim.model import Model as Model
     from fixedsim.model import RunResult as RunResult
@@ -37,7 +39,9 @@ _HOME = {
     "FixedsimError": "errors",
     "Format": "formats",
     "HlsType": "hls_types",
+    "export_network": "importers",
     "import_model": "importers",
+    "import_network": "importers",
     "load_network": "importers",
     "compare_models": "parting",
     "retarget": "retargeting",

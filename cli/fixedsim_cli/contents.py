@@ -8,6 +8,7 @@ from typing import Any
 from fixedsim.errors import FileError, nearest
 from fixedsim.files import read_tensors
 from fixedsim.importers import load_network
+from fixedsim.importers.load import holds_weights
 from fixedsim.importers.shipped import SHIPPED
 from fixedsim.model import Model, load_model
 from fixedsim.model.store import KEY as MODEL_KEY
@@ -46,7 +47,7 @@ def load_source(source: str) -> Description | Network | Model:
     """
     if source in preset_names():
         return preset(source)
-    if source.endswith(".toml"):
+    if source.endswith(".toml") and not holds_weights(Path(source)):
         return read_description(Path(source))[0]
     return load_either(source)
 
@@ -58,7 +59,7 @@ def contents(source: str, *, kernels: bool = False) -> dict[str, Any]:
         FileError: no such file or name, or a file of no kind that fixedsim knows.
     """
     path = Path(source)
-    if path.suffix == ".toml":
+    if path.suffix == ".toml" and not holds_weights(path):
         return {"file": source, **_toml(path)}
     if path.suffix or path.exists() or source in SHIPPED:
         loaded = load_either(source)

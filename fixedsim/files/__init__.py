@@ -2,5 +2,6 @@
 
 from fixedsim.files.tensors import TensorFile as TensorFile
 from fixedsim.files.tensors import Tensors as Tensors
+from fixedsim.files.tensors import read_metadata as read_metadata
 from fixedsim.files.tensors import read_tensors as read_tensors
 from fixedsim.files.writing import write_atomically as write_atomically

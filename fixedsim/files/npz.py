@@ -3,6 +3,7 @@
 import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,14 +27,34 @@ def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         FileError: the archive is damaged, expands too far, or has a member that is not an array of numbers.
         OSError: the file cannot be read.
     """
+    arrays = _members(path, lambda archive, info: True)
+    texts = {name: str(array) for name, array in arrays.items() if array.dtype.kind == "U"}
+    return {name: array for name, array in arrays.items() if name not in texts}, texts
+
+
+def read_npz_texts(path: Path) -> dict[str, str]:
+    """The members of an ``.npz`` file that are one string each; of the others only the headers are read.
+
+    Raises:
+        FileError: the archive is damaged where that shows in its headers, or expands too far.
+        OSError: the file cannot be read.
+    """
+    return {name: str(array) for name, array in _members(path, _is_text).items()}
+
+
+def _members(path: Path, wanted: Callable[[zipfile.ZipFile, zipfile.ZipInfo], bool]) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
-            arrays = {info.filename.removesuffix(_SUFFIX): _member(path, archive, info) for info in archive.infolist()}
+            chosen = [info for info in archive.infolist() if wanted(archive, info)]
+            return {info.filename.removesuffix(_SUFFIX): _member(path, archive, info) for info in chosen}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise FileError(f"{path} must be an .npz archive, not {str(error)!r}") from None
-    texts = {name: str(array) for name, array in arrays.items() if array.dtype.kind == "U"}
-    return {name: array for name, array in arrays.items() if name not in texts}, texts
+
+
+def _is_text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    with archive.open(info) as stream:
+        return _array_header(stream, npy.read_magic(stream))[1].kind == "U"
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:

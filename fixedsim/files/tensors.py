@@ -3,18 +3,20 @@
 import json
 import math
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from fixedsim.errors import FileError
-from fixedsim.files.npz import read_npz
+from fixedsim.files.npz import read_npz, read_npz_texts
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 Metadata: TypeAlias = dict[str, str]
+Read = TypeVar("Read")
 
 MAX_HEADER_BYTES = 100_000_000
 _ITEM_BYTES = {
@@ -38,15 +40,28 @@ def read_tensors(path: Path) -> TensorFile:
     Raises:
         FileError: the file is missing, damaged, of another kind, or claims more than it can hold.
     """
+    return TensorFile(*_by_suffix(path, read_npz, _read_safetensors))
+
+
+def read_metadata(path: Path) -> Metadata:
+    """The metadata of a ``.safetensors`` or ``.npz`` file, without its tensors.
+
+    Raises:
+        FileError: the file is missing, of another kind, or damaged where that shows in its headers.
+    """
+    return _by_suffix(path, read_npz_texts, lambda path: _header(path)[0].get("__metadata__", {}))
+
+
+def _by_suffix(path: Path, npz: Callable[[Path], Read], safetensors: Callable[[Path], Read]) -> Read:
     if path.suffix not in (".safetensors", ".npz"):
         raise FileError(f"{path} must end in .safetensors or .npz, not {path.suffix!r}")
     try:
-        return TensorFile(*read_npz(path)) if path.suffix == ".npz" else _read_safetensors(path)
+        return npz(path) if path.suffix == ".npz" else safetensors(path)
     except OSError as error:
         raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
 
 
-def _read_safetensors(path: Path) -> TensorFile:
+def _read_safetensors(path: Path) -> tuple[Tensors, Metadata]:
     header, start = _header(path)
     metadata = header.pop("__metadata__", {})
     for name, entry in header.items():
@@ -59,7 +74,7 @@ def _read_safetensors(path: Path) -> TensorFile:
         raise FileError(f"{path} must be a safetensors file, not {str(error)!r}") from None
     for name, entry in halves.items():
         tensors[name] = _bfloat16(path, start, entry)
-    return TensorFile({name: tensors[name] for name in header}, metadata)
+    return {name: tensors[name] for name in header}, metadata
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:

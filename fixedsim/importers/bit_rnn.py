@@ -1,38 +1,63 @@
-"""Bit-RNN weights (He et al. 2016): latent float weights, and the rule in the file's metadata.
+"""Bit-RNN weights (He et al. 2016): latent float weights, and the rule in the file's metadata or a description.
 
-Gates stand in the order input, candidate ("j"), forget, output along the rows, with one bias; the forget bias is
-added when the network runs. Candidate and cell activation are sigmoids, and the state starts at one half, rounded.
+The tensors have PyTorch's names, or are the variables of the original's TensorFlow cells, one kernel ``(I + H, 4H)``
+and one bias. Gates stand in the order input, candidate ("j"), forget, output along the rows (of the original, columns),
+with one bias; the forget bias is added when the network runs. Candidate and cell activation are sigmoids, and the state
+starts at one half, rounded.
 """
 
+import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedsim.errors import NetworkError
+from fixedsim.errors import FileError, NetworkError
+from fixedsim.files import read_metadata, read_tensors
 from fixedsim.files.tensors import Metadata, TensorFile, Tensors
 from fixedsim.importers import pytorch
-from fixedsim.importers.imported import Imported, matched_weights
+from fixedsim.importers.conventions import gate_order
+from fixedsim.importers.imported import Imported, Stated, agreeing, matched_weights
+from fixedsim.importers.tensorflow.names import modules_by_name
+from fixedsim.importers.tensorflow.network import network_of_modules
+from fixedsim.importers.tensorflow.variables import Variables, stored_variables
 from fixedsim.network import BitRnnRule, Description, Layer, LstmLayer
 
 _ARCHITECTURE = "Bit-RNN"
 _GATE_ORDER = "i,j,f,o"
+_ORDER = gate_order(_GATE_ORDER.replace(",", ""))
+_LATENT = "weights are latent: the rule quantizes their tanh when the network runs"
+_NOTES = ("gates stacked i, g, f, o; one bias; the forget bias of the metadata is added at run time", _LATENT)
+_PYTORCH = re.compile(r"(weight|bias)_(ih|hh)|(^|\.)(weight|bias)(_l\d+)?\Z")
+_BIT_CELL = re.compile(r"((?:^|/))bit_?(?=\w*lstm)", re.IGNORECASE)
 _TO_CANONICAL = (0, 2, 1, 3)  # i j f o -> i f j o
 
 
-def recognises(file: TensorFile) -> bool:
+def recognises(path: Path) -> bool:
     """Whether the metadata's ``arch`` begins with ``Bit-RNN``."""
-    return file.metadata.get("arch", "").startswith(_ARCHITECTURE)
+    try:
+        return str(read_metadata(path).get("arch", "")).startswith(_ARCHITECTURE)
+    except FileError:
+        return False
 
 
-def import_network(file: TensorFile) -> Imported:
+def read(path: Path, stated: Stated) -> Imported:
     """The network with its latent weights, gates in canonical order, and the rule in its description.
 
     Raises:
-        NetworkError: metadata that are missing or say something else, or tensors that are not understood.
+        FileError: the file is damaged.
+        NetworkError: metadata that are missing or say something else, tensors that are not understood, or conventions
+            that are stated, which are the file's own.
     """
+    file = read_tensors(path)
+    if not any(map(_PYTORCH.search, file.tensors)):
+        return _read_original(file, stored_variables(path), stated)
+    for key in ("gate_order", "forget_bias"):
+        if getattr(stated, key) is not None:
+            raise NetworkError(f"{key} must be left out for Bit-RNN weights, not {getattr(stated, key)!r}")
     rule = BitRnnRule(_whole(file.metadata, "w_bit"), _whole(file.metadata, "a_bit"))
     _check_conventions(file.metadata, rule)
     tensors = _canonical_rows(pytorch.with_levels(file.tensors))
@@ -40,7 +65,36 @@ def import_network(file: TensorFile) -> Imported:
     forget_bias = float(_number(file.metadata, "forget_bias"))
     layers = tuple(_bit_layer(layer, forget_bias) for layer in plain.layers)
     description = Description(plain.name, layers, rule, "half")
-    return Imported(description, matched_weights(description, tensors))
+    imported = Imported(description, matched_weights(description, tensors), _NOTES, _ORDER)
+    return imported if stated.description is None else agreeing(imported, stated.description)
+
+
+def _read_original(file: TensorFile, variables: Variables, stated: Stated) -> Imported:
+    """The network of TensorFlow's variables, under the rule of the description that is stated or of the metadata.
+
+    Raises:
+        NetworkError: no rule, or variables that are not understood.
+    """
+    if stated.description is not None and stated.description.bit_rnn is None:
+        raise NetworkError("bit_rnn must be given in the description of Bit-RNN weights, not missing")
+    if stated.description is None and "w_bit" not in file.metadata:
+        raise NetworkError(
+            "bit_rnn must be given for Bit-RNN's TensorFlow variables, not missing; describe the network in a TOML file"
+        )
+    if stated.forget_bias is None and "forget_bias" in file.metadata:
+        stated = stated._replace(forget_bias=float(_number(file.metadata, "forget_bias")))
+    arrays = {_BIT_CELL.sub(r"\1", name): array for name, array in variables.arrays.items()}
+    imported = network_of_modules(modules_by_name(arrays), stated)
+    notes = (*imported.notes, _LATENT, *variables.notes())
+    if stated.description is not None:
+        return imported._replace(notes=notes)
+    rule = BitRnnRule(_whole(file.metadata, "w_bit"), _whole(file.metadata, "a_bit"))
+    _check_conventions(file.metadata, rule)
+    layers = tuple(
+        _bit_layer(layer, layer.forget_bias) if isinstance(layer, LstmLayer) else layer
+        for layer in imported.description.layers
+    )
+    return imported._replace(description=Description("bit-rnn", layers, rule, "half"), notes=notes)
 
 
 def _bit_layer(layer: Layer, forget_bias: float) -> Layer:

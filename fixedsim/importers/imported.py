@@ -38,6 +38,21 @@ class Imported(NamedTuple):
     bias_pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = MappingProxyType({})
 
 
+def agreeing(imported: Imported, description: Description) -> Imported:
+    """``imported`` under ``description``, whose rule and initial state hold; the layers must be the same.
+
+    Raises:
+        NetworkError: a layer that the file describes otherwise.
+    """
+    for own_layer, layer in zip(imported.description.layers, description.layers, strict=False):
+        if own_layer != layer:
+            raise NetworkError(f"layer {own_layer.name!r} must be as the file describes it, {own_layer}, not {layer}")
+    own_count, count = len(imported.description.layers), len(description.layers)
+    if own_count != count:
+        raise NetworkError(f"layers must be {own_count} as the file describes them, not {count}")
+    return imported._replace(description=description)
+
+
 def matched_weights(description: Description, tensors: Mapping[str, NDArray[Any]]) -> WeightsFound:
     """The description's tensors among ``tensors``, under canonical names or PyTorch's, in float64.
 

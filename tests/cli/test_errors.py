@@ -48,7 +48,7 @@ WRONG_CHOICES = [
         "inspect fixed-piont",
         "fixed-piont must be a file or the name of a network or a profile, not unknown; did you mean 'fixed-point'?",
     ),
-    ("inspect tokens.npy", "a known name, not 'tokens.npy'"),
+    ("inspect tokens.npy", "tokens.npy must be recognised by one kind of file, not by none; looked for fixedsim"),
 ]
 
 WRONG_OUTPUTS = [
@@ -102,7 +102,7 @@ WRONG_PLANS = [
     ("plan ptb-lm --count fc1", "tensor pattern must match a name, not 'fc1'"),
     ("plan ptb-lm --budget 9", "bytes for ptb-lm with all weights at 1 bits, not 9"),
     ("plan ptb-lm --plot a.pdf", "a.pdf must end in .png or .svg, not '.pdf'"),
-    ("plan nothing", "a .safetensors, .npz or .toml file or a known name, not 'nothing'"),
+    ("plan nothing", "network must be a .safetensors, .npz, .pt,"),
     ("plan ptb-lm --text text.txt --vocab vocab.json", "ptb-lm"),
 ]
 

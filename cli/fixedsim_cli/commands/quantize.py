@@ -70,7 +70,7 @@ def command(
     Prints what became of each tensor: its format, how many weights were clipped, the signal-to-noise ratio, and the
     least accumulator width that no input can overflow ("safe bits").
 
-    NETWORK is a file of weights (.safetensors or .npz), a description in TOML, or a name: of a network that ships
+    NETWORK is a file of weights that fixedsim import reads, a description in TOML, or a name: of a network that ships
     (char-lm), or of a preset (ptb-lm, which needs --weights).
 
     \b

@@ -53,7 +53,7 @@ def command(
     Units are copied, and the weights that read them are shared among the copies. Noise makes the copies differ, so
     that training can use them.
 
-    NETWORK is a file of weights (.safetensors or .npz), a description in TOML, or a name, as for quantize.
+    NETWORK is a file of weights that fixedsim import reads, a description in TOML, or a name, as for quantize.
 
     \b
     Example:

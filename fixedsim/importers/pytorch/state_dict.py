@@ -1,50 +1,26 @@
-"""PyTorch's state dictionaries: ``nn.Embedding``, ``nn.LSTM``, ``nn.LSTMCell`` and ``nn.Linear``.
+"""The layers that a state dictionary's names and shapes tell, where one reading alone is possible.
 
-LSTM rows are in the order input, forget, candidate ("g"), output; two biases are summed. Where a file has no
-description, the layers are inferred from names and shapes, and only where one reading alone is possible.
+``nn.Embedding``, ``nn.LSTM``, ``nn.LSTMCell`` and ``nn.Linear``. Cells that are numbered (``cells.0``, ``cells.1``)
+follow each other by their numbers where their widths allow it.
 """
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from numpy.typing import NDArray
 
 from fixedsim.errors import NetworkError
-from fixedsim.files.tensors import TensorFile, Tensors
-from fixedsim.importers.imported import Imported, matched_weights
-from fixedsim.importers.ordering import only_order
+from fixedsim.files.tensors import Tensors
+from fixedsim.importers.ordering import Form, only_order
 from fixedsim.network import Description, EmbeddingLayer, Layer, LinearLayer, LstmLayer
 
 _LSTM_TENSOR = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr))(?:_l(\d+))?(_reverse)?\Z")
 _PLAIN_TENSOR = re.compile(r"(?:(.+)\.)?(weight|bias)\Z")
 _LEVEL_ENDING = re.compile(r"\.l\d+\Z")
+_NUMBERED = re.compile(r"(?:(.+)\.)?\d+\Z")
 _Module = dict[str, NDArray[Any]]
-
-
-def recognises(file: TensorFile) -> bool:
-    """True: the layout that is tried last."""
-    return True
-
-
-def import_network(file: TensorFile) -> Imported:
-    """The network that names and shapes tell.
-
-    Raises:
-        NetworkError: a tensor that is not understood, or layers that can be read in no way or in several.
-    """
-    tensors = with_levels(file.tensors)
-    description = inferred_description(tensors, "pytorch")
-    return Imported(description, matched_weights(description, tensors))
-
-
-def import_described(file: TensorFile, description: Description) -> Imported:
-    """The network of ``description`` with its tensors from the file.
-
-    Raises:
-        NetworkError: the tensors are not those of the description.
-    """
-    return Imported(description, matched_weights(description, with_levels(file.tensors)))
 
 
 def with_levels(tensors: Tensors) -> Tensors:
@@ -64,10 +40,10 @@ def inferred_description(tensors: Tensors, name: str) -> Description:
     """The one description that names and shapes allow.
 
     Raises:
-        NetworkError: see :func:`import_network`.
+        NetworkError: a tensor that is not understood, or layers that can be read in no way or in several.
     """
-    forms = [_forms(prefix, module) for prefix, module in _modules(tensors).items()]
-    layers = only_order(forms)
+    forms = {prefix: _forms(prefix, module) for prefix, module in _modules(tensors).items()}
+    layers = only_order(_numbered_together(forms))
     for layer in layers[:-1]:
         if isinstance(layer, LinearLayer):
             raise NetworkError(
@@ -82,12 +58,34 @@ def _modules(tensors: Tensors) -> dict[str, _Module]:
     modules: dict[str, _Module] = {}
     for name, tensor in tensors.items():
         prefix, _, part = name.rpartition(".")
-        if part.startswith("weight_hr_"):
-            raise NetworkError(f"tensor {name!r} must be absent, not an LSTM's projection, which networks lack")
         if not _LSTM_TENSOR.match(part) and not _PLAIN_TENSOR.match(part):
             raise NetworkError(f"tensor {name!r} must be a weight or bias of a known layer, not of another kind")
         modules.setdefault(prefix, {})[part] = tensor
     return modules
+
+
+def _numbered_together(forms: Mapping[str, list[Form]]) -> list[list[Form]]:
+    """The forms of all modules; LSTMs whose names end in 0, 1 and on are one module where each fits the next."""
+    siblings: dict[str, list[str]] = {}
+    for prefix in forms:
+        if match := _NUMBERED.match(prefix):
+            siblings.setdefault(match[1] or "", []).append(prefix)
+    joined: dict[str, list[Form]] = dict(forms)
+    for prefixes in siblings.values():
+        first, *rest = sorted(prefixes, key=lambda prefix: int(prefix.rpartition(".")[2]))
+        if chain := _chain([forms[prefix][0] for prefix in (first, *rest)]):
+            joined[first] = [chain]
+            for prefix in rest:
+                del joined[prefix]
+    return list(joined.values())
+
+
+def _chain(parts: list[Form]) -> Form:
+    """The LSTMs of all parts, if there is nothing else in them and each reads what the one before gives."""
+    layers = tuple(layer for form in parts for layer in form)
+    lstms = [layer for layer in layers if isinstance(layer, LstmLayer)]
+    fits = all(layer.inputs == before.output_width for before, layer in pairwise(lstms))
+    return layers if fits and len(lstms) == len(layers) else ()
 
 
 def _forms(prefix: str, module: _Module) -> list[tuple[Layer, ...]]:
@@ -113,10 +111,14 @@ def _lstm_stack(prefix: str, module: _Module) -> tuple[Layer, ...]:
 def _lstm_layer(name: str, level: int, prefix: str, module: _Module) -> LstmLayer:
     rows, inputs = _part(module, prefix, f"weight_ih_l{level}")
     _, units = _part(module, prefix, f"weight_hh_l{level}")
+    projection = None
+    if f"weight_hr_l{level}" in module:
+        projection, units = _part(module, prefix, f"weight_hr_l{level}")
     if rows != 4 * units:
         raise NetworkError(f"tensor '{prefix}.weight_ih_l{level}' must have {4 * units} rows as an LSTM's, not {rows}")
     biased = any(f"bias_{side}_l{level}" in module for side in ("ih", "hh"))
-    return LstmLayer(name, inputs, units, bidirectional=f"weight_ih_l{level}_reverse" in module, bias=biased)
+    both = f"weight_ih_l{level}_reverse" in module
+    return LstmLayer(name, inputs, units, bidirectional=both, bias=biased, projection=projection)
 
 
 def _part(module: Mapping[str, NDArray[Any]], prefix: str, part: str) -> tuple[int, int]:
