@@ -112,7 +112,6 @@ def made(plan: Plan, rng: np.random.Generator) -> Made:
     """The model of a plan with random weights and inputs."""
     build, feeds = Builder(plan.opset), dict[str, Array]()
     inputs, value = _inputs(plan, build, rng, feeds)
-    time, sequences = (1, 0) if plan.sequences_first else (0, 1)
     if plan.sequences_first and not plan.layout:
         value = build.node("Transpose", [value], perm=[1, 0, 2])
     if plan.turned:
@@ -128,7 +127,6 @@ def made(plan: Plan, rng: np.random.Generator) -> Made:
     result, axes = _ending(plan, build)
     result = _linear(plan, build, rng, result)
     build.output(result)
-    del time, sequences
     given = feeds["lengths"] if plan.lengths == "input" else None
     return Made(build.model().SerializeToString(), feeds, inputs, given, state, axes)
 

@@ -1,7 +1,7 @@
 """ONNX graphs of LSTMs, embeddings and fully connected layers, from any exporter, followed from input to output.
 
 Gates are stacked input, output, forget, candidate along the rows, with two biases; the shape operators around an LSTM
-are followed axis by axis. What a reader takes in memory is at most 16 times the file and the files of its tensors,
+are followed axis by axis. What a reader takes in memory is at most 18 times the file and the files of its tensors,
 beyond 1 GiB.
 """
 

@@ -1,7 +1,7 @@
 """Look over an ONNX file's bytes before they are parsed, and count what is made of them afterwards.
 
 Parsing makes an object of every message, however few bytes it has, so the count of messages is bounded first. What a
-reader takes in memory is at most 16 times the file and the files of its tensors, beyond 1 GiB.
+reader takes in memory is at most 18 times the file and the files of its tensors, beyond 1 GiB.
 """
 
 from typing import Final

@@ -19,7 +19,6 @@ from fixedsim.importers.onnx.weights import LayerWeights, embedding_weights, lin
 from fixedsim.network import Description
 
 ORDER = "iofg"  # ONNX writes i, o, f, c
-_RENAMED = ("name",)
 
 
 def read_network(path: Path, stated: Stated) -> Imported:
