@@ -57,10 +57,10 @@ class Kind(NamedTuple):
 
     def recognises(self, path: Path) -> bool:
         """Whether the file or folder is of this kind, whatever its ending."""
-        if path.is_dir():
-            return FOLDER in self.suffixes and (path / _PROJECT_FILE).is_file()
+        if path.is_dir() and FOLDER not in self.suffixes:
+            return False
         if self.gives == "model":
-            return self.may_be(path)
+            return (path / _PROJECT_FILE).is_file() if path.is_dir() else self.may_be(path)
         return self.reader.recognises(path)
 
 
@@ -71,7 +71,7 @@ KINDS = {
         Kind("fixedsim", "fixedsim's own networks", _TENSORS, "own", within=("pytorch",)),
         Kind("bit-rnn", "Bit-RNN weights with their rule in the metadata", _TENSORS, "bit_rnn", within=("pytorch",)),
         Kind("pytorch", "PyTorch state dictionaries", (*_TENSORS, ".pt", ".pth", ".bin", ".ckpt"), "pytorch"),
-        Kind("keras", "Keras 2 and 3 models and weights", (".keras", ".h5", ".hdf5"), "keras"),
+        Kind("keras", "Keras 2 and 3 models and weights", (".keras", ".h5", ".hdf5", FOLDER), "keras"),
         Kind("onnx", "ONNX graphs", (".onnx",), "onnx"),
         Kind("tensorflow", "TensorFlow 1 variables and frozen graphs", (*_TENSORS, ".pb", ".pbmm"), "tensorflow"),
         Kind("deepspeech", "Mozilla DeepSpeech checkpoints and graphs", (".npz", ".pb"), "deepspeech", ("tensorflow",)),

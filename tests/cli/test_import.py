@@ -84,7 +84,7 @@ def test_where_a_model_parts(fixedsim: Command, stack: Path) -> None:
         ("import x.npy -o m.safetensors", "x.npy must be recognised by one kind of file, not by none; looked for"),
         (
             "import empty -o m.safetensors",
-            "empty must be recognised by one kind of file, not by none; looked for hls4ml",
+            "empty must be recognised by one kind of file, not by none; looked for keras",
         ),
         (
             "import stack.tflite --from hls4ml -o m.safetensors",

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from fixedsim import import_network
-from fixedsim.errors import FileError
+from fixedsim.errors import FileError, FixedsimError
 from fixedsim.importers import kinds
 from fixedsim.importers.kinds import KINDS, Kind, kind_named, kind_of
 from tests.importers.planted import Direction
@@ -104,7 +104,7 @@ def test_missing_and_damaged(tmp_path: Path) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"not by none; looked for hls4ml \(hls4ml projects\)"):
+    with pytest.raises(FileError, match=r"not by none; looked for .*hls4ml \(hls4ml projects\)"):
         kind_of(tmp_path)
     (tmp_path / "firmware").mkdir()
     (tmp_path / "firmware" / "parameters.h").write_text("")
@@ -133,11 +133,20 @@ FIXTURES = [
     ("keras/tagger2.h5", "keras"),
     ("keras/tagger3.weights.h5", "keras"),
     ("keras/tagger3.keras", "keras"),
+    ("onnx/torch_both_first.onnx", "onnx"),
+    ("onnx/peephole.onnx", "onnx"),
     ("tensorflow/basic.npz", "tensorflow"),
     ("tensorflow/basic.pb", "tensorflow"),
     ("tensorflow/deepspeech_v0.9.npz", "deepspeech"),
     ("tensorflow/deepspeech_v0.9.pb", "deepspeech"),
 ]
+
+
+def test_a_saved_model_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    assert kind_of(tmp_path).name == "keras"
+    with pytest.raises(FixedsimError, match=r"\.keras"):
+        import_network(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "kind"), FIXTURES)
