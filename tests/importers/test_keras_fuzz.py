@@ -81,7 +81,7 @@ def within_bounds(found: Any) -> bool:
     except FixedsimError:
         return False
     finally:
-        assert time.perf_counter() - start < 20
+        assert time.perf_counter() - start < 60
         assert tracemalloc.get_traced_memory()[1] - before < BYTES
 
 

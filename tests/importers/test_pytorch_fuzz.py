@@ -34,7 +34,7 @@ def damaged(path: Path, seed: int) -> bytes:
 def read_within_bounds(path: Path) -> bool:
     """Whether the file gave a network; its weights are finite."""
     tracemalloc.reset_peak()
-    start, before = time.perf_counter(), tracemalloc.get_traced_memory()[0]
+    start, before = time.process_time(), tracemalloc.get_traced_memory()[0]
     pytorch.recognises(path)
     try:
         imported = pytorch.read(path, Stated())
@@ -44,7 +44,7 @@ def read_within_bounds(path: Path) -> bool:
     except FixedsimError:
         return False
     finally:
-        assert time.perf_counter() - start < SECONDS
+        assert time.process_time() - start < SECONDS
         assert tracemalloc.get_traced_memory()[1] - before < BYTES
 
 

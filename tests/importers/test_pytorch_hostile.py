@@ -58,14 +58,14 @@ def refused(folder: Path, content: bytes) -> str:
     path.write_bytes(content)
     before = {item.name for item in folder.iterdir()}
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         with pytest.raises(FixedsimError) as caught:
             pytorch.read(path, Stated())
         assert tracemalloc.get_traced_memory()[1] < BYTES
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert {item.name for item in folder.iterdir()} == before
     return str(caught.value)
 
