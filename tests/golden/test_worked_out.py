@@ -43,7 +43,14 @@ def test_pairs_are_those_whose_product_lies_half_way(
     assert {(int(a), int(b)) for a, b in found} == wanted
 
 
-@pytest.mark.parametrize(("profile", "bits"), [("bit-rnn", 2), ("bit-rnn", 4), ("fixed-point", 4)])
+@pytest.mark.parametrize(
+    ("profile", "bits"),
+    [
+        ("fixed-point", 4),
+        pytest.param("bit-rnn", 2, marks=pytest.mark.slow),
+        pytest.param("bit-rnn", 4, marks=pytest.mark.slow),
+    ],
+)
 def test_no_step_makes_a_tie_of_the_hidden_state_that_is_ruled_out(profile: str, bits: int) -> None:
     made = quantized(LstmLayer("lstm", 2, 2), profile, bits)
     (site,) = [each for each in sites(made) if each.name == "lstm.hidden"]

@@ -185,7 +185,7 @@ def test_stages_that_a_datapath_may_lack() -> None:
         found |= {"registered" for gate in path.present if isinstance(gate.activation, FixedFunction)}
         return found | {"projection" for _ in (layer.projection,) if layer.projection} | {"a layer"}
 
-    found = tally(lstm_layers(), of, 300)
+    found = tally(lstm_layers(), of, 200)
     wanted = ["peephole_sum", "normalized", "registered", "projection", "zero points inside", *Hazard]
     wanted += [f"a {each}" for each in Primitive] + [f"bias {each}" for each in BiasStage]
     wanted += [f"option {each}" for each in OPTIONS]
