@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, InputError, nearest
+from fixedsim.files import unreadable
 
 END_OF_LINE = "<eos>"
 
@@ -65,13 +66,9 @@ def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except OSError as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     except UnicodeDecodeError as error:
         raise _undecodable(file, error) from None
-
-
-def _unreadable(file: Path, error: OSError) -> FileError:
-    return FileError(f"{file} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}")
 
 
 def _undecodable(file: Path, error: UnicodeDecodeError) -> FileError:
@@ -143,7 +140,7 @@ def _lines(file: Path, characters: bool) -> Iterator[str | list[str]]:
             for line in stream:
                 yield line if characters else [*line.split(), END_OF_LINE]
     except OSError as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     except UnicodeDecodeError as error:
         raise _undecodable(file, error) from None
 

@@ -1,6 +1,7 @@
 """Read NumPy archives: every member's size is checked against its header before it is loaded."""
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,8 @@ MAX_EXPANSION = 8  # of all members together over the file, beyond MAX_QUIET_BYT
 MAX_QUIET_BYTES = 1 << 30
 MAX_TEXT_BYTES = 1 << 24
 _NUMBERS = "fiu"
+# What NumPy's reader of a header lets through, which takes it for Python's text.
+_DAMAGE = (ArithmeticError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, tokenize.TokenError)
 _SUFFIX = ".npy"
 
 
@@ -54,7 +57,7 @@ def _members(path: Path, wanted: Callable[[zipfile.ZipFile, zipfile.ZipInfo], bo
 
 def _is_text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
     with archive.open(info) as stream:
-        return _array_header(stream, npy.read_magic(stream))[1].kind == "U"
+        return array_header(stream)[2].kind == "U"
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
@@ -69,8 +72,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(info) as stream:
-        version = npy.read_magic(stream)
-        shape, dtype = _array_header(stream, version)
+        shape, _, dtype = array_header(stream)
         _check_array(f"{path}: member {info.filename!r}", dtype, shape)
         wanted, given = math.prod(shape) * dtype.itemsize, info.file_size - stream.tell()
         if wanted != given:
@@ -80,12 +82,20 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDAr
     return array.astype(dtype.newbyteorder("="), order="C", copy=False)
 
 
-def _array_header(stream: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the first axis runs fastest, and dtype of the ``.npy`` array that begins here.
+
+    Raises:
+        ValueError: whatever is wrong with the header.
+    """
+    version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"array format version {version}")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
+    try:
+        return read(stream)
+    except _DAMAGE as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_array(subject: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from fixedsim.errors import FileError
 from fixedsim.files.npz import read_npz, read_npz_texts
+from fixedsim.files.reading import unreadable
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 Metadata: TypeAlias = dict[str, str]
@@ -58,7 +59,7 @@ def _by_suffix(path: Path, npz: Callable[[Path], Read], safetensors: Callable[[P
     try:
         return npz(path) if path.suffix == ".npz" else safetensors(path)
     except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+        raise unreadable(path, error) from None
 
 
 def _read_safetensors(path: Path) -> tuple[Tensors, Metadata]:

@@ -12,14 +12,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, NetworkError
 from fixedsim.files import read_metadata, read_tensors
 from fixedsim.files.tensors import Metadata, TensorFile, Tensors
 from fixedsim.importers import pytorch
-from fixedsim.importers.conventions import gate_order
+from fixedsim.importers.conventions import canonical_rows, gate_order
 from fixedsim.importers.imported import Imported, Stated, agreeing, matched_weights
 from fixedsim.importers.tensorflow.names import modules_by_name
 from fixedsim.importers.tensorflow.network import network_of_modules
@@ -33,7 +32,6 @@ _LATENT = "weights are latent: the rule quantizes their tanh when the network ru
 _NOTES = ("gates stacked i, g, f, o; one bias; the forget bias of the metadata is added at run time", _LATENT)
 _PYTORCH = re.compile(r"(weight|bias)_(ih|hh)|(^|\.)(weight|bias)(_l\d+)?\Z")
 _BIT_CELL = re.compile(r"((?:^|/))bit_?(?=\w*lstm)", re.IGNORECASE)
-_TO_CANONICAL = (0, 2, 1, 3)  # i j f o -> i f j o
 
 
 def recognises(path: Path) -> bool:
@@ -118,8 +116,7 @@ def _canonical_rows(tensors: Tensors) -> Tensors:
 def _reordered(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
     if tensor.ndim == 0 or tensor.shape[0] % 4:
         raise NetworkError(f"tensor {name!r} must have 4 rows to a unit, not shape {tensor.shape}")
-    gates = tensor.reshape(4, tensor.shape[0] // 4, *tensor.shape[1:])
-    return np.ascontiguousarray(gates[list(_TO_CANONICAL)].reshape(tensor.shape))
+    return canonical_rows(tensor, _ORDER)
 
 
 def _number(metadata: Metadata, key: str) -> Fraction:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
 
 from fixedsim.errors import FileError, nearest
+from fixedsim.files import read_tensors, unreadable
 
 if TYPE_CHECKING:
     from fixedsim.importers.imported import Imported, Stated
@@ -129,14 +130,12 @@ def check_readable(path: Path) -> None:
         if not path.is_dir():
             path.open("rb").close()
     except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+        raise unreadable(path, error) from None
 
 
 def _check_damaged(path: Path) -> None:
     """Raise the reader's own message where the file is a damaged one of a common form."""
     if path.suffix.lower() in _TENSORS and path.is_file():
-        from fixedsim.files import read_tensors
-
         read_tensors(path)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fixedsim.errors import NetworkError, nearest
 from fixedsim.importers.imported import DType, Stated
-from fixedsim.importers.kinds import KINDS, kind_of
+from fixedsim.importers.kinds import FOLDER, KINDS, kind_of
 from fixedsim.importers.network_import import imported_network
 from fixedsim.importers.shipped import SHIPPED
 from fixedsim.network import Description, Network, preset, preset_names, read_description
@@ -56,7 +56,7 @@ def holds_weights(path: Path) -> bool:
 def _suffixes() -> tuple[str, ...]:
     """How files of networks end."""
     networks = (kind for kind in KINDS.values() if kind.gives == "network")
-    return tuple(dict.fromkeys(suffix for kind in networks for suffix in kind.suffixes))
+    return tuple(dict.fromkeys(suffix for kind in networks for suffix in kind.suffixes if suffix != FOLDER))
 
 
 def _known(name: str) -> str:

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fixedsim.errors import FileError, NetworkError, nearest
+from fixedsim.files import unreadable
 from fixedsim.network.description import Description
 from fixedsim.network.schema import DescriptionFileSchema, validated
 
@@ -52,7 +53,7 @@ def _text(path: Path) -> str:
             raise FileError(f"{path} must be at most {MAX_FILE_BYTES} bytes long, not {size}")
         return path.read_text("utf-8")
     except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+        raise unreadable(path, error) from None
     except UnicodeDecodeError:
         raise FileError(f"{path} must be UTF-8 text, not other bytes") from None
 

@@ -30,7 +30,7 @@ class Factors:
         if found[0] is None or found[1] is None:
             return None
         zeros = [operand.zero_point for operand in stage.source.operands]
-        return _pairs(found[0] - zeros[0], found[1] - zeros[1], int(stage.multiplier[unit]), int(stage.shift[unit]))
+        return tie_pairs(found[0] - zeros[0], found[1] - zeros[1], int(stage.multiplier[unit]), int(stage.shift[unit]))
 
     def _values(self, signal: str, unit: int) -> Integers | None:
         """The raws of a signal: those that were tried, or all that its function has."""
@@ -72,7 +72,7 @@ def has_ties(stage: Stage) -> bool:
     return stage.narrowing.primitive is None and stage.narrowing.form is Form.SINGLE
 
 
-def _pairs(first: Integers, second: Integers, multiplier: int, shift: int) -> Integers | None:
+def tie_pairs(first: Integers, second: Integers, multiplier: int, shift: int) -> Integers | None:
     """The pairs whose product times the multiplier is an odd multiple of half of ``2**shift``."""
     left = shift - 1 - int(_zeros(np.array([multiplier]))[0])
     by_zeros = [_by_zeros(each) for each in (first, second)]

@@ -16,7 +16,7 @@ from fixedsim_golden.coverage import summarize
 from fixedsim_golden.playing import play
 from fixedsim_golden.stages import stages
 from fixedsim_golden.stimuli import make_cases
-from fixedsim_golden.ties import Factors, _pairs
+from fixedsim_golden.ties import Factors, tie_pairs
 from tests.golden.set_models import network
 
 
@@ -38,7 +38,7 @@ def test_pairs_are_those_whose_product_lies_half_way(
     first: list[int], second: list[int], multiplier: int, shift: int
 ) -> None:
     wanted = {(a, b) for a in first for b in second if a * b * multiplier % (1 << shift) == 1 << (shift - 1)}
-    found = _pairs(np.array(first), np.array(second), multiplier, shift)
+    found = tie_pairs(np.array(first), np.array(second), multiplier, shift)
     assert found is not None
     assert {(int(a), int(b)) for a, b in found} == wanted
 

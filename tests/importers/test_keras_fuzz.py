@@ -18,13 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from fixedsim.errors import FixedsimError
-from fixedsim.importers.imported import Imported, Stated
+from fixedsim.importers.imported import Stated
 from fixedsim.importers.keras import archive, container, read, reader
-from fixedsim.network import Network
+from tests.importers.bounds import bounded, gives_network
 from tests.importers.mutating import mutated
 from tests.importers.test_keras_models import FOLDER, NAMES
 
@@ -71,18 +69,8 @@ def streams(paths: list[Path]) -> Iterator[tuple[Path, bytes | int]]:
 
 def within_bounds(found: Any) -> bool:
     """Whether calling ``found`` gives a network."""
-    tracemalloc.reset_peak()
-    start, before = time.perf_counter(), tracemalloc.get_traced_memory()[0]
-    try:
-        imported: Imported = found()
-        network = Network(imported.description, imported.weights)
-        assert all(np.isfinite(tensor).all() for tensor in network.weights.values())
-        return True
-    except FixedsimError:
-        return False
-    finally:
-        assert time.perf_counter() - start < 60
-        assert tracemalloc.get_traced_memory()[1] - before < BYTES
+    with bounded(60, BYTES, time.perf_counter):  # another process reads some of them
+        return gives_network(found)
 
 
 @pytest.fixture(autouse=True)

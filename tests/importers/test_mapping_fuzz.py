@@ -1,17 +1,15 @@
 """Damaged mapping files and damaged files that they name: finite weights, or an error of ours, within bounds."""
 
 import random
-import time
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fixedsim.errors import FixedsimError
 from fixedsim.importers import mapping
 from fixedsim.importers.imported import Stated
-from fixedsim.network import Network
+from tests.importers.bounds import bounded, gives_network
 from tests.importers.mutating import mutated
 from tests.importers.test_mapping import F, written
 
@@ -55,24 +53,8 @@ def spliced(content: bytes, seed: int) -> bytes:
     return content[:place] + chooser.choice(WORDS) + content[end:]
 
 
-def gives_network(path: Path) -> bool:
-    tracemalloc.reset_peak()
-    start, before = time.process_time(), tracemalloc.get_traced_memory()[0]
-    try:
-        assert mapping.recognises(path) in (False, True)
-        imported = mapping.read(path, Stated())
-        network = Network(imported.description, imported.weights)
-        assert all(np.isfinite(tensor).all() for tensor in network.weights.values())
-        return True
-    except FixedsimError:
-        return False
-    finally:
-        assert time.process_time() - start < SECONDS
-        assert tracemalloc.get_traced_memory()[1] - before < BYTES
-
-
 def fuzz(folder: Path, seeds: range) -> None:
-    contents = folder_of(folder)
+    contents, path = folder_of(folder), folder / "net.toml"
     names = sorted(contents) + ["net.toml"] * len(contents)
     tracemalloc.start()
     try:
@@ -81,7 +63,9 @@ def fuzz(folder: Path, seeds: range) -> None:
             name = names[seed % len(names)]
             change = spliced if name.endswith((".toml", ".csv")) else mutated
             (folder / name).write_bytes(change(contents[name], seed))
-            networks += gives_network(folder / "net.toml")
+            with bounded(SECONDS, BYTES):
+                assert mapping.recognises(path) in (False, True)
+                networks += gives_network(lambda: mapping.read(path, Stated()))
             (folder / name).write_bytes(contents[name])
     finally:
         tracemalloc.stop()

@@ -2,20 +2,17 @@
 
 import random
 import shutil
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from fixedsim.errors import FixedsimError
 from fixedsim.importers.imported import Stated
 from fixedsim.importers.onnx import read
 from fixedsim.importers.onnx.graph import OPERATORS
-from fixedsim.network import Network
+from tests.importers.bounds import bounded, gives_network
 from tests.importers.mutating import BOUNDARIES, mutated
 from tests.importers.test_onnx_models import FOLDER, NAMES
 
@@ -26,19 +23,9 @@ BYTES = 64 << 20
 
 
 def within_bounds(path: Path) -> bool:
-    """Whether the file gave a network, whose weights are then finite."""
-    tracemalloc.reset_peak()
-    start, before = time.process_time(), tracemalloc.get_traced_memory()[0]
-    try:
-        found = read(path, Stated())
-        network = Network(found.description, found.weights)
-        assert all(np.isfinite(weight).all() for weight in network.weights.values())
-        return True
-    except FixedsimError:
-        return False
-    finally:
-        assert time.process_time() - start < SECONDS
-        assert tracemalloc.get_traced_memory()[1] - before < BYTES
+    """Whether the file gave a network."""
+    with bounded(SECONDS, BYTES):
+        return gives_network(lambda: read(path, Stated()))
 
 
 def changed_graph(content: bytes, seed: int) -> bytes:

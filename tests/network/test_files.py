@@ -147,7 +147,17 @@ def test_hostile_member(tmp_path: Path, content: bytes, constraint: str) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"not an array", npy("nonsense\n"), npy("{}\n"), npy("{}\n", version=b"\x09\x00"), b""]
+    "content",
+    [
+        b"not an array",
+        npy("nonsense\n"),
+        npy("{}\n"),
+        npy("{}\n", version=b"\x09\x00"),
+        b"",
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (((\n"),
+        npy("{[]: 3}\n"),
+        npy("(" * 200 + "\n"),
+    ],
 )
 def test_damaged_member(tmp_path: Path, content: bytes) -> None:
     path = write_member(tmp_path / "w.npz", content)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixedsim.arrays import narrow
@@ -53,11 +53,19 @@ def test_layers(data: st.DataObject, layer: Any) -> None:
     assert_bit_exact(*traces, format={signal.name: signal.format for signal in layer.signals()})
 
 
-def test_models() -> None:
+def kinds_of(network: Network) -> set[str]:
+    """The kinds of integer layers that a network of :func:`networks` becomes."""
+    found = {layer.kind.capitalize() for layer in network.description.layers}
+    both = {layer.bidirectional for layer in network.description.lstm_layers}
+    return found - {"Lstm"} | {"Bidirectional" if each else "Lstm" for each in both}
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Lstm", "Bidirectional", "Embedding"])
+def test_models(kind: str) -> None:
     kinds: Counter[str] = Counter()
 
-    @settings(max_examples=160)
-    @given(st.data(), models())
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+    @given(st.data(), models(networks().filter(lambda network: kind in kinds_of(network))))
     def each(data: st.DataObject, model: Model) -> None:
         drawn, state = data.draw(inputs(model, batch=2)), data.draw(states(model, batch=2))
         results = [model.run(drawn, state=state, trace="*", engine=engine) for engine in ("kernels", "spec")]
@@ -65,7 +73,7 @@ def test_models() -> None:
         kinds.update({type(layer).__name__ for layer in model.layers})
 
     each()
-    assert all(kinds[kind] >= 1 for kind in ("Linear", "Lstm", "Bidirectional", "Embedding")), kinds
+    assert kinds[kind] >= 5, kinds
 
 
 @settings(max_examples=30)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import DependencyError, FileError
+from fixedsim.files import unreadable
 
 MAX_EXPANSION = 8  # of all tensors together over the file, beyond QUIET_BYTES
 QUIET_BYTES = 1 << 30
@@ -54,7 +55,7 @@ def read_contents(path: Path) -> Contents:
         size = path.stat().st_size
         path.open("rb").close()
     except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+        raise unreadable(path, error) from None
     limit, seconds = max(QUIET_BYTES, MAX_EXPANSION * size), SECONDS + size // RATE
     with _process(path, limit, seconds) as process:
         timer = threading.Timer(2 * seconds, process.kill)

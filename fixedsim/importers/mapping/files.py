@@ -2,18 +2,17 @@
 
 import math
 import re
-import tokenize
 from array import array
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, NetworkError, nearest
 from fixedsim.files import read_tensors
+from fixedsim.files.npz import array_header
 
 MAX_CSV_BYTES = 1 << 28
 SUFFIXES = (".npy", ".csv", ".npz", ".safetensors")
@@ -82,10 +81,7 @@ class Folder:
 
 
 def _archive(path: Path) -> dict[str, Array]:
-    try:
-        return read_tensors(path).tensors
-    except (tokenize.TokenError, SyntaxError, TypeError, MemoryError, OverflowError, IndexError, KeyError) as error:
-        raise FileError(f"{path.name} must be an undamaged file of tensors, not one with {str(error)!r}") from None
+    return read_tensors(path).tensors
 
 
 def _read(path: Path) -> Array:
@@ -101,20 +97,8 @@ def _npy(path: Path) -> Array:
     size = path.stat().st_size
     with path.open("rb") as stream:
         try:
-            version = npy.read_magic(stream)
-            if version not in ((1, 0), (2, 0)):
-                raise ValueError(f"array format version {version}")
-            header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran, dtype = header(stream)
-        except (
-            ValueError,
-            SyntaxError,
-            TypeError,
-            KeyError,
-            tokenize.TokenError,
-            RecursionError,
-            MemoryError,
-        ) as error:
+            shape, fortran, dtype = array_header(stream)
+        except ValueError as error:
             raise FileError(f"{path.name} must be a .npy file, not {str(error)[:200]!r}") from None
         if dtype.kind not in "fiu" or dtype.itemsize > 8:
             raise FileError(f"{path.name} must hold numbers of at most 8 bytes, not {dtype}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, NetworkError, nearest
+from fixedsim.files import unreadable
 from fixedsim.importers.conventions import CANONICAL, canonical_rows, gate_order
 from fixedsim.importers.imported import Imported, Stated, WeightsFound
 from fixedsim.importers.mapping.files import Folder
@@ -65,7 +66,7 @@ def _content(path: Path) -> dict[str, Any]:
             raise FileError(f"{path} must be at most {MAX_FILE_BYTES} bytes long, not {size}")
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+        raise unreadable(path, error) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise FileError(f"{path} must be TOML, not {str(error)[:200]!r}") from None
 

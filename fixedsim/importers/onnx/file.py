@@ -1,11 +1,11 @@
 """Read an ONNX file, which may be damaged or hostile: its bytes are looked over before they are parsed."""
 
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from fixedsim.errors import DependencyError, FileError
+from fixedsim.files import read_content
 from fixedsim.importers.onnx.limits import Budget, check_messages
 from fixedsim.importers.onnx.tensors import TensorReader
 
@@ -39,15 +39,7 @@ def read_onnx(path: Path) -> ParsedFile:
         DependencyError: the package ``onnx`` is not installed.
     """
     _package()
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise FileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, not {size}")
-            data = stream.read(size)
-    except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
-    return ParsedFile(path, data)
+    return ParsedFile(path, read_content(path, MAX_FILE_BYTES))
 
 
 def _package() -> Any:

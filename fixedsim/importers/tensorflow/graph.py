@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fixedsim.errors import FileError
+from fixedsim.files import read_content
 from fixedsim.importers.tensorflow import wire
 
 MAX_FILE_BYTES = 1 << 31  # a protocol buffer is never larger
@@ -92,14 +93,7 @@ def read_graph(path: Path) -> Graph:
     Raises:
         FileError: the file is missing, too large, damaged or another kind of protocol buffer.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise FileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, not {size}")
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
-    return parsed_graph(content)
+    return parsed_graph(read_content(path, MAX_FILE_BYTES))
 
 
 def parsed_graph(content: bytes) -> Graph:

@@ -1,11 +1,11 @@
 """Read a TensorFlow Lite file, which may be damaged or hostile: nothing in it is believed before it is checked."""
 
-import os
 import struct
 from pathlib import Path
 from typing import Any
 
 from fixedsim.errors import FileError
+from fixedsim.files import read_content
 from fixedsim.importers.tflite import checked
 from fixedsim.importers.tflite.graph import Graph
 from fixedsim.importers.tflite.options import read_operator, tensor_indices
@@ -40,14 +40,7 @@ def read_tflite(path: str | Path) -> Graph:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise FileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, not {size}")
-            data = stream.read(size)
-    except OSError as error:
-        raise FileError(f"{path} must be a readable file, not {(error.strerror or 'unreadable').lower()!r}") from None
+    data = read_content(path, MAX_FILE_BYTES)
     if data[4:8] != _IDENTIFIER:
         raise FileError(f"{path} must be a TensorFlow Lite file with {_IDENTIFIER!r} at byte 4, not {data[4:8]!r}")
     return data
