@@ -97,7 +97,8 @@ def main() -> None:
             stream.write(json.dumps(results[-1]) + "\n")
             stream.flush()
             print(f"{place + 1}/{len(jobs)} {results[-1]}", flush=True)
-    levels = {path.name: GoldenSet.open(path).manifest.level for path in sets}
+    names = {each["set"] for each in results}  # of earlier runs too
+    levels = {name: GoldenSet.open(options.sets / name).manifest.level for name in names}
     (options.output / "table.md").write_text(table(results, levels), encoding="utf-8")
 
 
