@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fixedsim.accounting import memory as memory
     from fixedsim.casts import Overflow as Overflow
     from fixedsim.casts import Rounding as Rounding
+    from fixedsim.compiling import compile_kernels as compile_kernels
     from fixedsim.errors import FixedsimError as FixedsimError
     from fixedsim.evaluation import evaluate as evaluate
     from fixedsim.formats import Format as Format
@@ -44,6 +45,7 @@ _HOME = {
     "import_network": "importers",
     "load_network": "importers",
     "compare_models": "parting",
+    "compile_kernels": "compiling",
     "retarget": "retargeting",
     "Model": "model",
     "RunResult": "model",

@@ -481,12 +481,33 @@ def require_raws(values: npt.ArrayLike, form: Format, what: str) -> Raws:
     Raises:
         InputError: another type than integers, or an element that is no raw; the first is named with its index.
     """
-    given = _integers(values, what)
-    wrong = _not_raws(given, form)
-    if wrong.any():
-        value = int(given[wrong].flat[0])
-        raise InputError(f"{what}{_first(wrong)} must be a raw of {_raws(form)}, not {value}")
+    given = checked_raws(values, form, what)
     return np.ascontiguousarray(given, np.uint64 if form.raw_max > INT64.raw_max else np.int64).reshape(given.shape)
+
+
+def checked_raws(values: npt.ArrayLike, form: Format, what: str) -> AnyIntegers:
+    """Return ``values`` in the integer type that they have, each of them a raw of ``form``.
+
+    Raises:
+        InputError: as of :func:`require_raws`.
+    """
+    given = _integers(values, what)
+    if given.size and not _surely_raws(given, form):
+        wrong = _not_raws(given, form)
+        if wrong.any():
+            value = int(given[wrong].flat[0])
+            raise InputError(f"{what}{_first(wrong)} must be a raw of {_raws(form)}, not {value}")
+    return given
+
+
+def _surely_raws(given: AnyIntegers, form: Format) -> bool:
+    """Whether the type, or else the least and the largest element, show that all are raws."""
+    if form.raw_step != 1:
+        return False
+    held = np.iinfo(given.dtype)
+    if form.raw_min <= held.min and held.max <= form.raw_max:
+        return True
+    return form.raw_min <= int(given.min()) and int(given.max()) <= form.raw_max
 
 
 def _raws(form: Format) -> str:

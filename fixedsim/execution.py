@@ -5,7 +5,6 @@ accumulation order, start value included, and for every register of partial sums
 overflow, any exact kernel gives the accumulator's result; where it doesn't, a step-by-step kernel runs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -25,7 +24,8 @@ from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import ModelError
 from fixedsim.formats import Format
 from fixedsim.kernels.elementwise import activate_all, narrow_rows
-from fixedsim.kernels.products import accumulate_partial, accumulate_steps, matmul_int32, matmul_wide
+from fixedsim.kernels.products import accumulate_partial, accumulate_steps, matmul_wide
+from fixedsim.panels import VARIABLE, Panels, asked_kernel
 from fixedsim.profiles.datapath import (
     STEP_BITS,
     Accumulator,
@@ -38,13 +38,12 @@ from fixedsim.profiles.datapath import (
     PartialSums,
     PiecewiseLinear,
 )
+from fixedsim.stepping import StepLanes, Stepping
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 22  # elements of weight x input handled at a time where bounds need every prefix
 _FEW = 4  # input vectors up to which the 64-bit loops are quicker than BLAS
-_MANY = 128  # up to which the 32-bit loops are used: BLAS has to wake its threads, slow where cores are busy
 _STEP_ADDEND = 1 << 62  # beside an accumulator of STEP_BITS, 64 bits hold the sum with it
-_EXACT_FLOAT32 = 1 << 24
 _EXACT_FLOAT64 = 1 << 53
 _INT16 = Format.integer(16)
 
@@ -52,8 +51,10 @@ _INT16 = Format.integer(16)
 class ProductKernel(StrEnum):
     """What computes the sums of products of a matrix."""
 
-    FLOAT32 = "float32"  # BLAS, exact while every partial sum stays within 2**24
-    FLOAT64 = "float64"  # BLAS, exact while every partial sum stays within 2**53
+    PACKED = "packed"  # tiles, weights of up to 4 bits packed, inputs of up to 16
+    DOT8 = "dot8"  # tiles, weights of up to 8 bits in bytes, inputs of up to 16
+    DOT16 = "dot16"  # tiles, weights and inputs of up to 16 bits
+    FLOAT64 = "float64"  # BLAS, exact while every partial sum stays within 2**53; for a few vectors integer loops
     INT64 = "int64"  # compiled integer loops
     STEPS = "steps"  # the accumulator as it is, its partial sums included, step by step
 
@@ -186,20 +187,37 @@ class Products:
 
     @cached_property
     def kernel(self) -> ProductKernel:
-        """The kernel that the bounds allow.
+        """The quickest kernel that the bounds allow, or what FIXEDSIM_KERNELS names where they allow that one.
 
         Raises:
-            ModelError: an accumulator or partial sums wider than the step-by-step kernel's may overflow.
+            ModelError: an accumulator or partial sums wider than the step-by-step kernel's may overflow, or a kernel
+                is named that there is not.
         """
         plain = self.guard is not None and self._acts_once
         if plain and self._fits_int64():
-            if self.magnitude <= _EXACT_FLOAT32:
-                return ProductKernel.FLOAT32
-            return ProductKernel.FLOAT64 if self.magnitude <= _EXACT_FLOAT64 else ProductKernel.INT64
+            if self.panels is not None:
+                return ProductKernel(self.panels.coding.kind)
+            exact = self.magnitude <= _EXACT_FLOAT64 and self._asked is not ProductKernel.INT64
+            return ProductKernel.FLOAT64 if exact else ProductKernel.INT64
         at_end = self.accumulator.check is Check.END
         if not plain and self._fits_steps() and (not at_end or self.prefixes.within(self._stepping.format)):
             return ProductKernel.STEPS
         raise self._refusal()
+
+    @cached_property
+    def _asked(self) -> ProductKernel | None:
+        """The kernel that the environment names."""
+        name = asked_kernel()
+        if name is not None and name not in list(ProductKernel):
+            raise ModelError(f"{VARIABLE} must be one of {', '.join(ProductKernel)}, not {name}")
+        return None if name is None else ProductKernel(name)
+
+    @cached_property
+    def panels(self) -> Panels | None:
+        """The weights as tiles read them, or None where they or the inputs are too wide, or another kernel is named."""
+        if self._asked in (ProductKernel.FLOAT64, ProductKernel.INT64):
+            return None
+        return Panels.of(self.weight, self.inputs)
 
     def _refusal(self) -> ModelError:
         widest = max((level.bits for level in self._stepping_levels), default=0)
@@ -303,7 +321,7 @@ class Products:
         if self.kernel is ProductKernel.STEPS:
             sums = self._run_steps(inputs, start, counts, finish=finish)
         else:
-            sums = self._exact(inputs)
+            sums = self.multiply(inputs).astype(np.int64, copy=False)
             if self.guard is not None and np.any(self.guard):
                 sums <<= self.guard
             sums += start
@@ -322,29 +340,19 @@ class Products:
     def _limiter(self) -> Narrowing:
         return Narrowing(self.accumulator.format, Rounding.FLOOR, self.accumulator.overflow)
 
-    def _exact(self, inputs: Integers) -> Integers:
-        if len(inputs) <= (_MANY if self._fits_int32 else _FEW):
-            kernel, packed, dtype = self._loops
-            sums = np.empty((len(inputs), self.rows), dtype=np.int64)
-            kernel(packed, np.ascontiguousarray(inputs, dtype=dtype), sums)
-            return sums
-        if self.kernel is ProductKernel.INT64:
-            sums = np.empty((len(inputs), self.rows), dtype=np.int64)
-            matmul_wide(self._wide, np.ascontiguousarray(inputs), sums)
-            return sums
-        return np.asarray(np.matmul(inputs.astype(self._floats.dtype), self._floats.T).astype(np.int64))
+    def multiply(self, inputs: Integers) -> NDArray[np.signedinteger[Any]]:
+        """The exact sums of products ``(vectors, rows)`` for centred inputs, no accumulator applied.
 
-    @cached_property
-    def _fits_int32(self) -> bool:
-        """Whether operands fit 16 bits and every partial sum of any order 32."""
-        operands = max(self.inputs.magnitude, self._largest_weight)
-        return operands <= np.iinfo(np.int16).max and self.magnitude < 1 << 31
-
-    @cached_property
-    def _loops(self) -> tuple[Callable[..., None], NDArray[Any], type[np.integer[Any]]]:
-        if self._fits_int32:
-            return matmul_int32, np.ascontiguousarray(self.weight, dtype=np.int16), np.int16
-        return matmul_wide, self._wide, np.int64
+        They are int32 where every sum fits 32 bits and else int64; every one must fit 64 bits, as it does wherever
+        :attr:`kernel` is not the step-by-step one.
+        """
+        if self.panels is not None:
+            return self.panels.multiply(inputs)
+        if self.kernel is ProductKernel.FLOAT64 and len(inputs) > _FEW:
+            return np.asarray(np.matmul(inputs.astype(np.float64), self._floats.T).astype(np.int64))
+        sums = np.empty((len(inputs), self.rows), dtype=np.int64)
+        matmul_wide(self._wide, np.ascontiguousarray(inputs), sums)
+        return sums
 
     @cached_property
     def _wide(self) -> Integers:
@@ -352,13 +360,15 @@ class Products:
 
     @cached_property
     def _floats(self) -> NDArray[Any]:
-        return np.ascontiguousarray(self.weight, dtype=str(self.kernel))
+        return np.ascontiguousarray(self.weight, dtype=np.float64)
 
     def _run_steps(self, inputs: Integers, start: Integers, counts: Integers, *, finish: bool) -> Integers:
+        last = self.last if finish and self.last is not None else np.zeros(self.rows, dtype=np.int64)
+        if self._lanes is not None:
+            return self._lanes.run(inputs, start, last, counts)
         shape = (len(inputs), self.rows)
         sums = np.empty(shape, dtype=np.int64)
         product = self.accumulator.product
-        last = self.last if finish and self.last is not None else np.zeros(self.rows, dtype=np.int64)
         first = np.ascontiguousarray(np.broadcast_to(start, shape))
         operands = self._wide, np.ascontiguousarray(inputs), first, last
         products = product is not None, pack_narrowing(product or self._stepping), self.product_shift
@@ -368,6 +378,25 @@ class Products:
         else:
             accumulate_steps(*operands, *products, *written)
         return sums
+
+    @cached_property
+    def _lanes(self) -> StepLanes | None:
+        return self.step_lanes(np.arange(self.rows), self.weight.shape[1])
+
+    def step_lanes(self, order: Integers, columns: int) -> StepLanes | None:
+        """The kernel that steps 32 rows at a time, where one holds all that there is.
+
+        Its rows are those of ``order``, zeros for each -1, and it has zeros up to so many columns: zeros never overflow.
+        """
+        if self.accumulator.partial or not self.rows:
+            return None
+        register = Narrowing(INT64, overflow=Overflow.WRAP) if self.proven else self._stepping
+        last = np.zeros(self.rows, dtype=np.int64) if self.last is None else self.last
+        product, there = self.accumulator.product, order >= 0
+        weight = np.zeros((len(order), columns), dtype=self.weight.dtype)
+        weight[there, : self.weight.shape[1]] = self.weight[order[there]]
+        shifts = np.where(there, self.product_shift[order], 0)
+        return Stepping(weight, product, shifts, register, self.inputs, self.start, last).lanes()
 
 
 def safe_bits(products: Products) -> Integers:

@@ -6,12 +6,9 @@ file is not done again.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,14 @@ from numpy.typing import NDArray
 
 from fixedsim.errors import FileError, InputError
 from fixedsim.evaluation import evaluate
+from fixedsim.evaluation.processes import WARMING_TOKENS, in_processes, require_processes
 from fixedsim.importers import load_network
 from fixedsim.model import storage_bits
-from fixedsim.network import Network
-from fixedsim.profiles import Profile
+from fixedsim.network import Description, Network
+from fixedsim.profiles import Profile, load_profile
 from fixedsim.quantization import quantize
+from fixedsim.quantization.quantize import default_bits
+from fixedsim.quantization.targets import Widths
 
 Result = dict[str, Any]
 Progress = Callable[[int, int, Result], None]
@@ -67,8 +67,10 @@ def sweep(
 ) -> list[Result]:
     """Evaluate every configuration and return its results in the order of the configurations.
 
-    A result holds ``label``, ``options``, ``perplexity``, ``predictions``, ``storage_bits`` and ``seconds``.
-    ``progress`` is called with the count done, the count of all, and each new result.
+    Each process has one thread, loads the network once and runs one configuration at a time. Widths, patterns and
+    profiles of all are checked before the first is run. A result holds ``label``, ``options``, ``perplexity``,
+    ``predictions``, ``storage_bits`` and ``seconds``. ``progress`` is called with the count done, the count of all, and
+    each new result.
 
     Raises:
         InputError: two configurations with one label, or fewer than 1 process.
@@ -78,14 +80,18 @@ def sweep(
     wanted = list(configurations)
     if len({each.label for each in wanted}) < len(wanted):
         raise InputError("labels of a sweep must differ from each other")
-    if processes < 1:
-        raise InputError(f"processes must be at least 1, not {processes}")
+    require_processes(processes)
     path = Path(results)
     known = {result["label"]: result for result in read_results(path)} if path.exists() else {}
     for each in wanted:
         _check_known(known.get(each.label), each, len(task.tokens) - 1, path)
     missing = [each for each in wanted if each.label not in known]
-    for done, result in enumerate(_computed(task, missing, processes), start=len(wanted) - len(missing) + 1):
+    for each in missing:
+        _check_options(_network(task.network, task.weights).description, each.quantize_options())
+    jobs = [(task, each) for each in missing]
+    for done, (_, result) in enumerate(
+        in_processes(_evaluate, jobs, processes, warm=_warm), start=len(wanted) - len(missing) + 1
+    ):
         known[result["label"]] = result
         _append(path, result)
         if progress:
@@ -100,31 +106,10 @@ def _check_known(known: Result | None, wanted: Configuration, predictions: int, 
         raise FileError(f"{path}: result {wanted.label!r} must be of the same options and tokens; name another file")
 
 
-def _computed(task: Task, configurations: list[Configuration], processes: int) -> Iterator[Result]:
-    if processes == 1 or len(configurations) < 2:
-        yield from (_evaluate(task, each) for each in configurations)
-        return
-    with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        futures = [pool.submit(_evaluate, task, each) for each in configurations]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Have processes started within leave each other's core alone: their linear algebra gets one thread."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name in names:
-            del os.environ[name]
-        os.environ.update(before)
+def _check_options(description: Description, options: Mapping[str, Any]) -> None:
+    profile = load_profile(options.get("profile", "fixed-point"))
+    widths = default_bits(description, profile, options.get("weight_bits"), options.get("activation_bits"))
+    Widths(description, *widths, options.get("bits") or {})
 
 
 @lru_cache(maxsize=1)
@@ -132,7 +117,13 @@ def _network(source: str, weights: str | None) -> Network:
     return load_network(source, weights)
 
 
-def _evaluate(task: Task, configuration: Configuration) -> Result:
+def _warm(job: tuple[Task, Configuration]) -> None:
+    task, configuration = job
+    _evaluate((replace(task, tokens=task.tokens[:WARMING_TOKENS]), configuration))
+
+
+def _evaluate(job: tuple[Task, Configuration]) -> Result:
+    task, configuration = job
     model = quantize(_network(task.network, task.weights), **configuration.quantize_options())
     evaluation = evaluate(model, task.tokens)
     return {

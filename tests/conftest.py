@@ -14,7 +14,7 @@ from tests.layers.comparison import COMPARED, report
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
 
-OWN_LANES = {"slow", "oracles"}
+OWN_LANES = {"slow", "oracles", "benchmarks"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fixedsim.errors import FileError, nearest
-from fixedsim.files import read_tensors
-from fixedsim.importers import load_network
+from fixedsim.evaluation.several import load_either as load_either
 from fixedsim.importers.load import holds_weights
 from fixedsim.importers.shipped import SHIPPED
-from fixedsim.model import Model, load_model
-from fixedsim.model.store import KEY as MODEL_KEY
+from fixedsim.model import Model
 from fixedsim.network import Description, EmbeddingLayer, Layer, Network, preset, preset_names, read_description
 from fixedsim.profiles import Profile, load_profile, profile_names
 from fixedsim_cli.model_contents import model_contents, print_model
@@ -25,18 +23,6 @@ _LAYER_COLUMNS = (
     Column("outputs", True),
     Column("parameters", True),
 )
-
-
-def load_either(source: str) -> Model | Network:
-    """The model that a file holds, or else the float network of that file or name.
-
-    Raises:
-        FileError, NetworkError: it holds neither.
-    """
-    path = Path(source)
-    if path.suffix == ".safetensors" and MODEL_KEY in read_tensors(path).metadata:
-        return load_model(path)
-    return load_network(source)
 
 
 def load_source(source: str) -> Description | Network | Model:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fixedsim.execution import Products, safe_bits
+from fixedsim.kernels.compilation import cpu_features
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
@@ -20,6 +21,8 @@ from fixedsim_cli.datapath_contents import stages, tables
 from fixedsim_cli.output import Column, decimals, print_table, say, shape_text
 
 IntegerPart = Embedding | Linear | Lstm
+
+_VECTOR_FEATURES = ("avx", "neon", "dotprod", "i8mm", "sve")
 
 _TENSOR_COLUMNS = (
     Column("tensor"),
@@ -49,10 +52,13 @@ _STAGE_COLUMNS = (
 )
 _KERNEL_COLUMNS = (
     Column("matrix"),
+    Column("shape"),
+    Column("weight\nbits", True),
+    Column("inputs"),
     Column("kernel"),
     Column("proven"),
-    Column("safe bits", True),
-    Column("accumulator bits", True),
+    Column("safe\nbits", True),
+    Column("accumulator\nbits", True),
 )
 
 
@@ -74,7 +80,8 @@ def model_contents(model: Model, kernels: bool) -> dict[str, Any]:
         "quantization": {key: value for key, value in model.quantization.items() if key != "tensors"},
     }
     if kernels:
-        found["kernels"] = [_kernel(name, products) for name, products in _products(model)]
+        found["cpu_features"] = sorted(cpu_features())
+        found["kernels"] = [_kernel(name, bits, products) for name, bits, products in _products(model)]
     return found
 
 
@@ -129,18 +136,22 @@ def _widths(layer: Layer) -> tuple[int, int]:
             return layer.input_weight.shape[1], layer.recurrent_weight.shape[1]
 
 
-def _products(model: Model) -> Iterator[tuple[str, Products]]:
+def _products(model: Model) -> Iterator[tuple[str, int, Products]]:
+    """Each matrix: its name, the bits of a weight, and what multiplies by it."""
     for part in _parts(model):
         if isinstance(part, Linear):
-            yield f"{part.name}.weight", part.products
+            yield f"{part.name}.weight", part.datapath.weight.bits, part.products
         elif isinstance(part, Lstm):
-            yield f"{part.name}.input.weight", part.input_products
-            yield f"{part.name}.recurrent.weight", part.recurrent_products
+            yield f"{part.name}.input.weight", part.datapath.weight.bits, part.input_products
+            yield f"{part.name}.recurrent.weight", part.datapath.recurrent_weight.bits, part.recurrent_products
 
 
-def _kernel(name: str, products: Products) -> dict[str, Any]:
+def _kernel(name: str, weight_bits: int, products: Products) -> dict[str, Any]:
     return {
         "matrix": name,
+        "shape": list(products.weight.shape),
+        "weight_bits": weight_bits,
+        "inputs": [int(products.inputs.low), int(products.inputs.high)],
         "kernel": str(products.kernel),
         "proven": products.proven,
         "safe_bits": int(np.max(safe_bits(products), initial=1)),
@@ -168,6 +179,8 @@ def print_model(found: Mapping[str, Any]) -> None:
         print_tensors(found["tensors"], title="tensors")
     if "kernels" in found:
         print_table(_KERNEL_COLUMNS, [_kernel_row(each) for each in found["kernels"]], title="kernels")
+        vector = [name for name in found["cpu_features"] if name.startswith(_VECTOR_FEATURES)]
+        say(f"compiled for a CPU with {', '.join(vector) or 'no vector extensions'}", apart=True)
 
 
 def _stage_row(stage: Mapping[str, str]) -> tuple[str, ...]:
@@ -180,7 +193,9 @@ def _kernel_row(kernel: Mapping[str, Any]) -> tuple[object, ...]:
         _joined([*kernel[f"partial_{name}"], kernel[whole]])
         for name, whole in (("safe_bits", "safe_bits"), ("bits", "accumulator_bits"))
     )
-    return kernel["matrix"], kernel["kernel"], proven, *widths
+    low, high = kernel["inputs"]
+    matrix = kernel["matrix"], shape_text(kernel["shape"]), kernel["weight_bits"], f"{low}..{high}"
+    return *matrix, kernel["kernel"], proven, *widths
 
 
 def _joined(widths: list[int]) -> str:

@@ -1,5 +1,6 @@
 """Options and arguments that several commands have."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 Command = TypeVar("Command", bound=Callable[..., Any])
 MAX_NUMBERS = 1000  # in one list
+MAX_CONFIGURATIONS = 10_000  # of several lists
 
 PATH: click.Path = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Evaluations side by side, each in a process of one thread.",
+)
 
 
 def bits_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, int]:
@@ -133,6 +143,17 @@ def numbers(ctx: click.Context, parameter: click.Parameter, given: str | None) -
             f"must be 1 to {MAX_NUMBERS} whole numbers such as 4, '1,2,4' or '1..8', not {given[:60]!r}"
         )
     return found
+
+
+def require_few(axes: Iterable[Sequence[Any]]) -> None:
+    """Refuse lists with too many combinations.
+
+    Raises:
+        UsageError: more than ``MAX_CONFIGURATIONS``.
+    """
+    count = math.prod(map(len, axes))
+    if count > MAX_CONFIGURATIONS:
+        raise click.UsageError(f"lists must give at most {MAX_CONFIGURATIONS} configurations, not {count}")
 
 
 def reasons_by_pattern(ctx: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, str]:

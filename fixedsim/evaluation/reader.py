@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fixedsim.arrays import to_real
 from fixedsim.errors import InputError
+from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLstm
@@ -93,6 +95,17 @@ def checked_tokens(tokens: ArrayLike, vocabulary: int) -> NDArray[np.int64]:
     return stream.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Logits:
+    """Logits ``(T, vocabulary)``: ``scale * values`` and, in each row, a constant that a softmax does not see.
+
+    ``values`` are the raws of a model whose last layer is on integers, else reals, and ``scale`` is 1.
+    """
+
+    values: NDArray[Any]
+    scale: float = 1.0
+
+
 @dataclass
 class Reader:
     """Reads one stream from the initial state, piece by piece.
@@ -104,12 +117,13 @@ class Reader:
     state: Any = None
     overflows: dict[str, OverflowCount] = field(default_factory=dict)
 
-    def read(self, tokens: NDArray[np.int64], trace: Iterable[str] = ()) -> tuple[Reals, dict[str, Reals]]:
-        """The logits ``(T, vocabulary)`` after each of ``(T,)`` tokens, and traces ``(T, 1, units)``; all reals."""
+    def read(self, tokens: NDArray[np.int64], trace: Iterable[str] = ()) -> tuple[Logits, dict[str, Reals]]:
+        """The logits after each of ``(T,)`` tokens, and traces ``(T, 1, units)`` as reals."""
         if isinstance(self.model, Network):
             forward = self.model.forward(tokens, state=self.state, trace=tuple(trace))
             self.state = forward.state
-            return _float64(forward.output), {name: _float64(values) for name, values in forward.trace.items()}
+            reals = {name: _float64(values) for name, values in forward.trace.items()}
+            return Logits(_float64(forward.output)), reals
         result = self.model.run(tokens, state=self.state, trace=trace)
         self.state = result.state
         for cast, count in result.overflows.items():
@@ -117,7 +131,14 @@ class Reader:
             total.values += count.values
             total.low += count.low
             total.high += count.high
-        return result.real, {name: self.model.signals[name].real(raws) for name, raws in result.trace.items()}
+        form = self.model.output_format
+        logits = Logits(result.real) if form is None else Logits(result.values, _step(form))
+        return logits, {name: self.model.signals[name].real(raws) for name, raws in result.trace.items()}
+
+
+def _step(form: Format) -> float:
+    """What one raw more means; the zero point is the same in every logit."""
+    return float(to_real([form.zero_point + 1], form)[0])
 
 
 def _float64(values: NDArray[np.floating[Any]]) -> Reals:

@@ -1,46 +1,50 @@
-"""How kernels are compiled: without the interpreter's lock, cached on disk under a digest of the whole package.
+"""How kernels are compiled: without the interpreter's lock, cached on disk, and logged where it takes time."""
 
-Numba stamps a cached kernel with its own file only: when a function in another file that it calls changes, the old
-code would run. Here the stamp holds the content of every file of this folder, and whether bounds are checked.
-"""
-
-import hashlib
+import logging
+import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core import event
+
+from fixedsim.kernels.cache import KernelCache as KernelCache
+from fixedsim.kernels.cache import package_digest as package_digest
+from fixedsim.kernels.target import cpu_features as cpu_features
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-
-@cache
-def package_digest() -> str:
-    """Return the SHA-256 of the names and contents of every source file of the package, in the order of the names."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.name} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
+_LOG = logging.getLogger(__name__)
 
 
-def package_cache(function: Callable[..., Any]) -> Any:
-    """Return Numba's cache of one function, fresh only while no source file of the package has changed.
+class _CompilationLog(event.Listener):
+    """Logs each kernel that is compiled, at level INFO; what it calls is compiled with it and goes unnamed."""
 
-    Raises:
-        AttributeError, TypeError, RuntimeError, OSError: Numba's private interface is another one, or no folder for the
-            cache can be written to.
-    """
-    make: Callable[..., Any] = FunctionCache
-    kept = make(function)
-    bounds_checked = bool(getattr(numba.config, "BOUNDSCHECK", False))  # Numba's own key leaves it out
-    kept._cache_file._source_stamp = (kept._cache_file._source_stamp, package_digest(), bounds_checked)
-    return kept
+    def __init__(self) -> None:
+        self.started: list[float] = []  # Numba's lock lets one thread compile
+
+    def on_start(self, event: Any) -> None:
+        if not self.started:
+            _LOG.info("compiling kernel %s", event.data["dispatcher"].py_func.__name__)
+        self.started.append(time.perf_counter())
+
+    def on_end(self, event: Any) -> None:
+        took = time.perf_counter() - self.started.pop()
+        if not self.started:
+            _LOG.info("compiled kernel %s in %.1f s", event.data["dispatcher"].py_func.__name__, took)
+
+
+_register: Callable[..., None] = event.register  # untyped
+_register("numba:compile", _CompilationLog())
+
+
+def cache_folder(kernel: Callable[..., object]) -> Path | None:
+    """Return where a kernel's code is cached; None where it isn't: no folder can be written to, or the JIT is off."""
+    cache = getattr(kernel, "_cache", None)
+    folder = cache.cache_path if isinstance(cache, KernelCache) else None
+    return None if folder is None else Path(folder)
 
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -49,17 +53,22 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     Integer arithmetic wraps at 64 bits; no floating-point liberties are taken; other threads run meanwhile. The code is
     cached where Numba finds a folder that it can write to, and compiled in each process where it does not.
     """
-    return _compiled(function, forceinline=False)
+    return _compiled(function)
+
+
+def unmanaged(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Return what :func:`compiled` returns of a function that allocates no array: it counts no references to any."""
+    return _compiled(function, _nrt=False)
 
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Return what :func:`compiled` returns; every caller holds a copy of the code. For what inner loops call."""
-    return _compiled(function, forceinline=True)
+    """Return what :func:`unmanaged` returns; every caller holds a copy of the code. For what inner loops call."""
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
-def _compiled(function: Callable[Parameters, Result], *, forceinline: bool) -> Callable[Parameters, Result]:
-    kernel: Any = numba.njit(nogil=True, forceinline=forceinline)(function)
+def _compiled(function: Callable[Parameters, Result], **options: bool) -> Callable[Parameters, Result]:
+    njit: Any = numba.njit
+    kernel = njit(nogil=True, **options)(function)
     if hasattr(kernel, "_cache"):
-        with suppress(AttributeError, TypeError, RuntimeError, OSError):
-            kernel._cache = package_cache(function)
+        kernel._cache = KernelCache(function, counts_references=options.get("_nrt", True))
     return cast(Callable[Parameters, Result], kernel)

@@ -33,19 +33,6 @@ def matmul_wide(weight: Operands, inputs: Operands, out: Vector) -> None:
 
 
 @compiled
-def matmul_int32(weight: Operands, inputs: Operands, out: Vector) -> None:
-    """Write to ``out`` the exact sums ``weight[r] . inputs[n]`` of 16-bit operands, which must fit 32 bits."""
-    for position in range(inputs.shape[0]):
-        for row in range(weight.shape[0]):
-            total = np.int32(0)
-            for column in range(weight.shape[1]):
-                # Each operation is cut back to 32 bits: compiled code would else carry it on in 64.
-                addend = np.int32(np.int32(weight[row, column]) * np.int32(inputs[position, column]))
-                total = np.int32(total + addend)
-            out[position, row] = total
-
-
-@compiled
 def accumulate_steps(
     weight: Vector,
     inputs: Vector,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Bidirectional:
 
     def run(
         self,
-        inputs: Integers,
+        inputs: NDArray[np.integer[Any]],
         recorder: Recorder,
         *,
         state: tuple[State | None, State | None] = (None, None),
@@ -62,7 +63,7 @@ class Bidirectional:
         reset: NDArray[np.bool_] | None = None,
         engine: str = "kernels",
         threads: int = 1,
-    ) -> tuple[Integers, tuple[State, State]]:
+    ) -> tuple[NDArray[np.integer[Any]], tuple[State, State]]:
         """The outputs ``(steps, batch, outputs)`` and both states; with 2 threads the directions run side by side.
 
         ``reset[t, n]`` puts a direction's state back before it reads step ``t``.
@@ -72,10 +73,10 @@ class Bidirectional:
         backward_reset = None if reset is None else np.take_along_axis(reset, order, axis=0)
         parts = [Recorder(recorder.wanted), Recorder(recorder.wanted)]
 
-        def ahead_run() -> tuple[Integers, State]:
+        def ahead_run() -> tuple[NDArray[np.integer[Any]], State]:
             return self.forward.run(inputs, parts[0], state=state[0], lengths=lengths, reset=reset, engine=engine)
 
-        def back_run() -> tuple[Integers, State]:
+        def back_run() -> tuple[NDArray[np.integer[Any]], State]:
             return self.backward.run(
                 backward_inputs, parts[1], state=state[1], lengths=lengths, reset=backward_reset, engine=engine
             )
@@ -103,8 +104,10 @@ def reversal(steps: int, batch: int, lengths: Integers | None) -> Integers:
 
 
 def _both(
-    first: Callable[[], tuple[Integers, State]], second: Callable[[], tuple[Integers, State]], threads: int
-) -> tuple[tuple[Integers, State], tuple[Integers, State]]:
+    first: Callable[[], tuple[NDArray[np.integer[Any]], State]],
+    second: Callable[[], tuple[NDArray[np.integer[Any]], State]],
+    threads: int,
+) -> tuple[tuple[NDArray[np.integer[Any]], State], tuple[NDArray[np.integer[Any]], State]]:
     if threads == 1:
         return first(), second()
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -84,7 +84,7 @@ class Embedding:
             stage.run(entries[:, one], overflows[word])
         return smallest(raws.T), overflows
 
-    def run(self, tokens: Integers, recorder: Recorder, *, engine: str = "kernels") -> Integers:
+    def run(self, tokens: Integers, recorder: Recorder, *, engine: str = "kernels") -> NDArray[np.integer[Any]]:
         """The output raws ``(steps, batch, features)`` for tokens ``(steps, batch)``.
 
         Raises:
@@ -98,8 +98,9 @@ class Embedding:
             raise InputError(f"token must be in 0..{words - 1} (the vocabulary of {self.name}), not {outside[0]}")
         if engine == "kernels":
             table, overflows = self._narrowed
-            raws = table[tokens].astype(np.int64)
-            recorder.count(f"{self.name}.output", raws.size, overflows[tokens].reshape(-1, 2).sum(axis=0))
+            raws = table[tokens]
+            counts = overflows[tokens].reshape(-1, 2).sum(axis=0) if overflows.any() else (0, 0)
+            recorder.count(f"{self.name}.output", raws.size, counts)
         else:
             raws = self._specify(tokens)
         recorder.record(f"{self.name}.output", raws)

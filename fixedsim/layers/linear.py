@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fixedsim.arrays import require_raws
+from fixedsim.arrays import checked_raws
 from fixedsim.errors import InputError
 from fixedsim.execution import (
     PreparedActivation,
@@ -19,12 +19,15 @@ from fixedsim.execution import (
     require_int64,
 )
 from fixedsim.formats import Format
+from fixedsim.lanes import UnfitError
+from fixedsim.layers.fused_linear import FusedLinear
 from fixedsim.layers.parts import Bias, Matrix
 from fixedsim.layers.recorder import Recorder, Signal
 from fixedsim.profiles.datapath import BiasStage, LinearDatapath
 from fixedsim.spec.layers import LinearRows, linear
 
 Integers = NDArray[np.int64]
+_STAGES = ("accumulator", "sum", "preactivation", "output")
 _CHUNK = 1 << 20  # elements of one intermediate signal handled at a time: 8 MiB, which caches hold
 
 
@@ -132,19 +135,28 @@ class Linear:
         activated = activation_range(path.activation).plus(Range(-zero_point, -zero_point))
         return scaled, preactivation, activation, PreparedNarrowing(path.output, activated)
 
-    def run(self, inputs: Integers, recorder: Recorder, *, engine: str = "kernels") -> Integers:
-        """The output raws ``(steps, batch, rows)`` for input raws ``(steps, batch, inputs)``.
+    def run(
+        self, inputs: NDArray[np.integer[Any]], recorder: Recorder, *, engine: str = "kernels"
+    ) -> NDArray[np.integer[Any]]:
+        """The output raws ``(steps, batch, rows)``, in a type that holds them, for inputs ``(steps, batch, inputs)``.
 
         Raises:
             InputError: inputs of another width, or not raws of the input's format.
         """
         raws = self._checked(inputs)
         flat = raws.reshape(raws.shape[0] * raws.shape[1], self.matrix.inputs)
+        traced = recorder.wanted and any(recorder.wants(signal.name) for signal in self.signals())
+        if engine == "kernels" and not traced and self.fused is not None:
+            counts = np.zeros((len(_STAGES), 2), dtype=np.int64)
+            output = self.fused.run(flat, counts)
+            for name, pair in zip(_STAGES, counts, strict=True):
+                recorder.count(f"{self.name}.{name}", output.size, pair)
+            return output.reshape(*raws.shape[:2], self.matrix.rows)
         collected: dict[str, list[Integers]] = {}
         step = max(1, _CHUNK // max(self.matrix.rows, self.matrix.inputs))
         for first in range(0, max(len(flat), 1), step):
             compute = self._compute if engine == "kernels" else self._specify
-            for name, values in compute(flat[first : first + step], recorder).items():
+            for name, values in compute(flat[first : first + step].astype(np.int64), recorder).items():
                 if name == "output" or recorder.wants(f"{self.name}.{name}"):
                     collected.setdefault(name, []).append(values)
         shape = *raws.shape[:2], self.matrix.rows
@@ -153,14 +165,14 @@ class Linear:
             recorder.record(f"{self.name}.{name}", values)
         return whole["output"]
 
-    def _checked(self, inputs: Integers) -> Integers:
-        raws = require_raws(inputs, self.datapath.input, f"input of {self.name}")
+    def _checked(self, inputs: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        raws = checked_raws(inputs, self.datapath.input, f"input of {self.name}")
         if raws.ndim != 3 or raws.shape[2] != self.matrix.inputs:
             raise InputError(f"input of {self.name} must have shape (T, N, {self.matrix.inputs}), not {raws.shape}")
         return raws
 
     def _compute(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
-        counts = {name: np.zeros(2, dtype=np.int64) for name in ("accumulator", "sum", "preactivation", "output")}
+        counts = {name: np.zeros(2, dtype=np.int64) for name in _STAGES}
         start = np.asarray(self._start, dtype=np.int64)
         scaled, narrowed, activated, output = self._stages
         zero_point = 0 if self.datapath.folded_zero_point else self.datapath.input.zero_point
@@ -176,16 +188,23 @@ class Linear:
         return {"accumulator": total, "sum": sums, "preactivation": preactivation, "output": result}
 
     @cached_property
+    def fused(self) -> FusedLinear | None:
+        """The layer as the fused kernel takes it, or None where its datapath has another shape."""
+        try:
+            return FusedLinear(self)
+        except UnfitError:
+            return None
+
+    @cached_property
     def scalar(self) -> LinearRows:
         """The same for the scalar specification."""
         return LinearRows(self.matrix.scalar, self.bias.scalar, self.datapath)
 
     def _specify(self, raws: Integers, recorder: Recorder) -> dict[str, Integers]:
         vectors = [linear(row, self.scalar) for row in raws.tolist()]
-        names = ("accumulator", "sum", "preactivation", "output")
         return {
             name: np.array([vector[name] for vector in vectors], dtype=np.int64).reshape(len(raws), self.matrix.rows)
-            for name in names
+            for name in _STAGES
         }
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fixedsim.arrays import require_raws
+from fixedsim.arrays import checked_raws, require_raws
 from fixedsim.errors import InputError, ModelError
 from fixedsim.execution import PreparedNarrowing, Products, format_range
 from fixedsim.formats import Format
 from fixedsim.kernels.lstm import NARROWINGS, SIGNALS, lstm_elementwise
+from fixedsim.lanes import UnfitError
+from fixedsim.layers.fused_lstm import Course, FusedLstm
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm_accumulators import LstmAccumulators
 from fixedsim.layers.lstm_stages import (
@@ -318,17 +320,29 @@ class Lstm:
             parts.append(np.array(checked, dtype=np.int64))
         return State(*parts)
 
+    def checked(self, inputs: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        """The inputs ``(T, N, inputs)``.
+
+        Raises:
+            InputError: another shape, or integers that are not raws of the input's format.
+        """
+        raws = checked_raws(inputs, self.datapath.input, f"input of {self.name}")
+        if raws.ndim != 3 or raws.shape[2] != self.input_matrix.inputs:
+            shape = f"(T, N, {self.input_matrix.inputs})"
+            raise InputError(f"input of {self.name} must have shape {shape}, not {raws.shape}")
+        return raws
+
     def run(
         self,
-        inputs: Integers,
+        inputs: NDArray[np.integer[Any]],
         recorder: Recorder,
         *,
         state: State | None = None,
         lengths: Integers | None = None,
         reset: NDArray[np.bool_] | None = None,
         engine: str = "kernels",
-    ) -> tuple[Integers, State]:
-        """The hidden state of every step ``(steps, batch, outputs)``, and the state after the last.
+    ) -> tuple[NDArray[np.integer[Any]], State]:
+        """The hidden state of every step ``(steps, batch, outputs)``, in a type that holds it, and the last state.
 
         ``state`` stands in for the initial one. Sequence ``n`` ends after ``lengths[n]`` steps: past them its state
         stays and its output is the raw that means zero. ``reset[t, n]`` puts the state back before step ``t``.
@@ -336,18 +350,17 @@ class Lstm:
         Raises:
             InputError: shapes that do not fit, or integers that are not raws of their format.
         """
-        raws = require_raws(inputs, self.datapath.input, f"input of {self.name}")
-        if raws.ndim != 3 or raws.shape[2] != self.input_matrix.inputs:
-            shape = f"(T, N, {self.input_matrix.inputs})"
-            raise InputError(f"input of {self.name} must have shape {shape}, not {raws.shape}")
+        raws = self.checked(inputs)
         steps, batch = raws.shape[:2]
         now = self.initial_state(batch) if state is None else self.check_state(state, batch)
+        wanted = [signal.name for signal in self.signals() if recorder.wants(signal.name)] if recorder.wanted else []
+        if engine == "kernels" and not wanted and self.fused is not None:
+            return self._run_fused(self.fused, raws, now, Course(lengths, reset), recorder)
         initial = self.initial_state(batch)
-        wanted = [signal.name for signal in self.signals() if recorder.wants(signal.name)]
         collected = _Steps(self._trace_arrays(wanted, steps, batch), projection=Recorder(frozenset(wanted)))
         register = np.full((batch, 1), self._resting_register, dtype=np.int64)
         begin = self._kernel_step if engine == "kernels" else self._scalar_step
-        advance = begin(raws, register, collected)
+        advance = begin(raws.astype(np.int64), register, collected)
         output = np.full((steps, batch, self.outputs), self.output_format.zero_point, dtype=np.int64)
         for step in range(steps):
             if reset is not None and reset[step].any():
@@ -369,6 +382,23 @@ class Lstm:
         if engine == "kernels":  # the specification counts nothing
             self._count(recorder, collected, steps * batch * self.units)
         return output, now
+
+    @cached_property
+    def fused(self) -> FusedLstm | None:
+        """The layer as the fused kernel takes it, or None where its datapath has another shape."""
+        try:
+            return FusedLstm(self)
+        except UnfitError:
+            return None
+
+    def _run_fused(
+        self, fused: FusedLstm, raws: NDArray[np.integer[Any]], now: State, course: Course, recorder: Recorder
+    ) -> tuple[NDArray[np.integer[Any]], State]:
+        state, initial = fused.state(*now), fused.state(*self.initial_state(len(now.hidden)))
+        output = fused.run(raws, state, initial, course, self.output_format.zero_point)
+        accumulator, counts = fused.counts(state)
+        self._count(recorder, _Steps({}, counts, accumulator), output.size)
+        return output, State(*fused.raws(state))
 
     def _trace_arrays(self, wanted: list[str], steps: int, batch: int) -> dict[str, Integers]:
         widths = {signal.name: signal.units for signal in self.signals()}
@@ -481,13 +511,17 @@ class Lstm:
 
         return advance
 
+    @cached_property
+    def _counted(self) -> list[tuple[int, str]]:
+        """The narrowings that the datapath has: their places among the kernel's, and their names."""
+        present = narrowings(self.datapath)
+        return [(place, f"{self.name}.{name}") for place, name in enumerate(NARROWINGS) if name in present]
+
     def _count(self, recorder: Recorder, collected: _Steps, values: int) -> None:
         rows = len(self.datapath.present)
         recorder.count(f"{self.name}.accumulator", rows * values, collected.accumulator)
-        present = narrowings(self.datapath)
-        for name, counts in zip(NARROWINGS, collected.counts, strict=True):
-            if name in present:
-                recorder.count(f"{self.name}.{name}", values, counts)
+        for place, name in self._counted:
+            recorder.count(name, values, collected.counts[place])
         for name, width, _ in self._rescales.values():
             counts = collected.rescaled.get(name, np.zeros(2, dtype=np.int64))
             recorder.count(f"{self.name}.{name}", values // self.units * width, counts)

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from fixedsim.tables import deterministic_tanh
 
@@ -30,6 +29,8 @@ def relu(x: Real) -> Real:
 
 def sigmoid(x: Real) -> Real:
     """``1 / (1 + exp(-x))``, without overflow for any finite ``x``."""
+    from scipy.special import expit  # takes 0.1 s to import
+
     return np.asarray(expit(x), dtype=x.dtype)
 
 

@@ -51,10 +51,10 @@ class Recorder:
         """Whether the signal is traced."""
         return name in self.wanted
 
-    def record(self, name: str, raws: Integers) -> None:
+    def record(self, name: str, raws: NDArray[np.integer[Any]]) -> None:
         """Keep a whole signal ``(steps, batch, units)`` if it is traced."""
         if name in self.wanted:
-            self.traces[name] = raws
+            self.traces[name] = raws.astype(np.int64, copy=False)
 
     def count(self, name: str, values: int, overflows: Sequence[int] | Integers) -> None:
         """Add ``(low, high)`` overflows among ``values`` values of a cast."""

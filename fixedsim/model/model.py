@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fixedsim.arrays import require_raws
+from fixedsim.arrays import checked_raws
 from fixedsim.errors import InputError, ModelError, nearest
 from fixedsim.formats import Format
 from fixedsim.layers.embedding import Embedding
@@ -17,6 +17,7 @@ from fixedsim.layers.real_layers import RealEmbedding
 from fixedsim.layers.recorder import Signal
 from fixedsim.model.layer_kinds import IntegerLayer, Layer, directions, input_format, output_format
 from fixedsim.model.run import Run, RunResult, checked_reset, valid_steps
+from fixedsim.model.stream import Stream
 from fixedsim.patterns import matching
 
 ARITHMETIC = 1  # version of docs/explanation/arithmetic.md that the kernels carry out
@@ -131,12 +132,18 @@ class Model:
         )
         result = job.over_batch(values)
         if squeezed:
-            result.raw = None if result.raw is None else result.raw[:, 0]
-            result.real = result.real[:, 0]
+            result.values = result.values[:, 0]
         if self.last:
-            result.raw = None if result.raw is None else result.raw[0]
-            result.real = result.real[0]
+            result.values = result.values[0]
         return result
+
+    def stream(self, batch: int = 1) -> Stream:
+        """The network fed step by step, for ``batch`` sequences side by side.
+
+        Raises:
+            InputError, ModelError: see :class:`Stream`.
+        """
+        return Stream(self, batch)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: integer tensors, and all the rest as JSON in its metadata; in one step.
@@ -166,4 +173,4 @@ class Model:
         form = self.input_format
         if form is None:
             raise InputError(f"inputs of a layer in float64 must be floats, not {values.dtype}")
-        return require_raws(values, form, "inputs"), squeezed
+        return checked_raws(values, form, "inputs"), squeezed

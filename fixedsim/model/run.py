@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedsim.arrays import to_raw, to_real
 from fixedsim.errors import InputError
+from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional, reversal
 from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
@@ -29,19 +31,30 @@ State = dict[str, tuple[NDArray[Any], NDArray[Any]]]
 class RunResult:
     """What a run leaves: raws, reals, the state after the last step, traces and overflow counts.
 
-    ``raw`` is ``(T, N, features)`` (without the axes that the inputs lacked), or None where the last layer is float64;
-    ``real`` is what it means. ``state`` maps each LSTM (each direction of a bidirectional one) to raws ``(h, c)``,
-    ``(N, units)`` each. ``trace`` maps signal names to raws ``(T, N, units)``; ``overflows`` maps casts to how many of
-    their values overflowed, steps past a sequence's end included (empty for the scalar specification, which counts
-    none). An accumulator that is proven never to overflow counts none; one that wraps and whose products are exact
-    counts sums that end outside its range, any other each addition.
+    ``values`` are ``(T, N, features)`` (without the axes that the inputs lacked): raws of ``format`` in an integer type
+    that holds them, or reals where the last layer is float64 and ``format`` None. ``state`` maps each LSTM (each
+    direction of a bidirectional one) to raws ``(h, c)``, ``(N, units)`` each. ``trace`` maps signal names to raws
+    ``(T, N, units)``; ``overflows`` maps casts to how many of their values overflowed, steps past a sequence's end
+    included (empty for the scalar specification, which counts none). An accumulator that is proven never to overflow
+    counts none; one that wraps and whose products are exact counts sums that end outside its range, any other each
+    addition.
     """
 
-    raw: NDArray[np.int64] | None
-    real: NDArray[np.float64]
+    values: NDArray[Any]
+    format: Format | None
     state: State
     trace: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     overflows: dict[str, OverflowCount] = field(default_factory=dict)
+
+    @cached_property
+    def raw(self) -> NDArray[np.int64] | None:
+        """The raws as 64-bit integers; None where the last layer is float64."""
+        return None if self.format is None else self.values.astype(np.int64, copy=False)
+
+    @cached_property
+    def real(self) -> NDArray[np.float64]:
+        """What the outputs mean."""
+        return self.values if self.format is None else to_real(self.values, self.format)
 
 
 @dataclass
@@ -93,14 +106,12 @@ class Run:
             if layer.name in self.last:
                 values, valid = self._last(layer, after)[None], None
             if valid is not None:
-                values = np.where(valid[:, :, None], values, 0 if form is None else form.zero_point)
+                values[~valid] = 0 if form is None else form.zero_point
         if self.valid is not None:
             for name, trace in recorder.traces.items():
                 if len(trace) == len(self.valid):
                     recorder.traces[name] = np.where(self.valid[:, :, None], trace, 0)
-        raw = None if form is None else values
-        real = values if form is None else to_real(values, form)
-        return RunResult(raw, real, after, recorder.traces, recorder.counts)
+        return RunResult(values, form, after, recorder.traces, recorder.counts)
 
     def _boundary(self, values: NDArray[Any], form: Any, layer: Layer) -> NDArray[Any]:
         """Raws for an integer layer, reals for a float64 one."""
@@ -176,8 +187,8 @@ def _joined(results: Sequence[RunResult]) -> RunResult:
         recorder.merge(Recorder(counts=result.overflows))
     first = results[0]
     return RunResult(
-        None if first.raw is None else np.concatenate([result.raw for result in results if result.raw is not None], 1),
-        np.concatenate([result.real for result in results], axis=1),
+        np.concatenate([result.values for result in results], axis=1),
+        first.format,
         {
             name: (
                 np.concatenate([result.state[name][0] for result in results]),

@@ -5,11 +5,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 from safetensors.numpy import save
 
 from fixedsim.errors import FileError, FixedsimError
@@ -22,6 +21,7 @@ from fixedsim.layers.lstm import Lstm
 from fixedsim.layers.parts import Bias, Matrix, smallest
 from fixedsim.layers.real_layers import RealBidirectional, RealEmbedding, RealLinear, RealLstm
 from fixedsim.layers.reversal import Reversal
+from fixedsim.model.documents import from_document, to_document
 from fixedsim.model.layer_kinds import Layer
 from fixedsim.model.model import ARITHMETIC, Model
 from fixedsim.profiles.datapath import EmbeddingDatapath, LinearDatapath, LstmDatapath
@@ -31,6 +31,7 @@ EXTENDED = 3  # of a model with what came after schema 2, so that what reads onl
 READABLE = (1, SCHEMA, EXTENDED)  # schema 1 lacks what came later: zero points of weights, peepholes, projections
 KEY = "fixedsim.model"
 Tensors = dict[str, NDArray[Any]]
+Datapath = TypeVar("Datapath")
 _CONSTANTS = ("product_shift", "multiplier", "shift", "zero_point", "scale")
 _KINDS: dict[str, type] = {
     "name": str,
@@ -102,10 +103,6 @@ def load_model(path: Path | str) -> Model:
             document["profile"],
             document["quantization"],
         )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FileError(f"{path}: {KEY}: {where}: {first['msg'].replace('Input should', 'must')}") from None
     except FixedsimError as error:
         raise FileError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
@@ -136,9 +133,9 @@ def _content_digest(document: Mapping[str, Any], tensors: Tensors) -> str:
     return digest.hexdigest()
 
 
-def _dump(kind: type, datapath: Any, tensors: Tensors) -> Any:
+def _dump(datapath: Any, tensors: Tensors) -> Any:
     """The datapath as JSON values, the entries of its tables as tensors named by their digest."""
-    return _swap(TypeAdapter(kind).dump_python(datapath, mode="json"), lambda table: _store_table(table, tensors))
+    return _swap(to_document(datapath), lambda table: _store_table(table, tensors))
 
 
 def _store_table(table: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
@@ -191,11 +188,11 @@ def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
             tensors[f"{layer.name}.weight"] = layer.table
             tensors[f"{layer.name}.weight.multiplier"] = layer.multiplier
             tensors[f"{layer.name}.weight.shift"] = layer.shift
-            return entry | {"datapath": _dump(EmbeddingDatapath, layer.datapath, tensors)}
+            return entry | {"datapath": _dump(layer.datapath, tensors)}
         case Linear():
             _write_matrix(f"{layer.name}.weight", layer.matrix, tensors)
             _write_bias(f"{layer.name}.bias", layer.bias, tensors)
-            return entry | {"datapath": _dump(LinearDatapath, layer.datapath, tensors)}
+            return entry | {"datapath": _dump(layer.datapath, tensors)}
         case Lstm():
             _write_matrix(f"{layer.name}.input.weight", layer.input_matrix, tensors)
             _write_matrix(f"{layer.name}.recurrent.weight", layer.recurrent_matrix, tensors)
@@ -208,12 +205,12 @@ def _write_layer(layer: Layer, tensors: Tensors) -> dict[str, Any]:
             if layer.start:
                 entry |= {"start": sorted(layer.start)}
                 tensors |= {f"{layer.name}.start.{what}": smallest(raws) for what, raws in layer.start.items()}
-            return entry | {"datapath": _dump(LstmDatapath, layer.datapath, tensors)}
+            return entry | {"datapath": _dump(layer.datapath, tensors)}
         case Bidirectional() | RealBidirectional():
             both = [_write_layer(part, tensors) for part in (layer.forward, layer.backward)]
             return entry | {"directions": both}
         case Reversal():
-            return entry | {"form": TypeAdapter(Format).dump_python(layer.form, mode="json")}
+            return entry | {"form": to_document(layer.form)}
         case RealEmbedding():
             tensors[f"{layer.name}.weight"] = layer.weight
             return entry
@@ -265,9 +262,9 @@ class _Reader:
             raise FileError(f"tensor {name!r} must be finite, not NaN or infinity")
         return values
 
-    def datapath(self, kind: type, entry: Mapping[str, Any]) -> Any:
+    def datapath(self, kind: type[Datapath], entry: Mapping[str, Any]) -> Datapath:
         _check_scales(entry["datapath"])
-        return TypeAdapter(kind).validate_python(_swap(entry["datapath"], self._table))
+        return from_document(kind, _swap(entry["datapath"], self._table))
 
     def _table(self, table: dict[str, Any]) -> dict[str, Any]:
         raws = self.tensor(f"table.{table['values']}")
@@ -337,7 +334,7 @@ class _Reader:
                 return Bidirectional(name, forward, backward)
             case "Reversal":
                 _check_scales(entry["form"])
-                return Reversal(name, TypeAdapter(Format).validate_python(entry["form"]))
+                return Reversal(name, from_document(Format, entry["form"]))
             case _:
                 return self._real_layer(entry)
 

@@ -69,7 +69,7 @@ def _embedded(model: Model) -> Integers | None:
     first = model.layers[0]
     if not isinstance(first, Embedding):
         return None
-    raws = first.run(np.arange(first.table.shape[0])[None], Recorder())
+    raws = first.run(np.arange(first.table.shape[0])[None], Recorder()).astype(np.int64)
     return np.ascontiguousarray(raws[0])
 
 

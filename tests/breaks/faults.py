@@ -9,7 +9,9 @@ ENGINES = "tests/layers/test_engines.py"  # kernels against the specification
 COURSES = "tests/layers/test_courses.py"  # whole runs against the oracle
 BOUNDS = "tests/layers/test_bounds.py"
 PARTIAL = "tests/layers/test_partial_bounds.py"
+TILES = "tests/kernels/test_tiles.py"
 PRODUCTS = "tests/kernels/test_products.py"
+STEPS = "tests/kernels/test_steps.py"
 COUNTS = "tests/layers/test_counts.py"
 WEIGHTS = "tests/quantization/test_weights.py"
 
@@ -106,13 +108,23 @@ FAULTS = [
         "kernels/products.py",
         "in range(weight.shape[1]):\n                addend = weight[row, column] * inputs",
         "in range(weight.shape[1] - 1, -1, -1):\n                addend = weight[row, column] * inputs",
-        ENGINES,
+        PRODUCTS,
     ),
+    Fault(
+        "order reversed",
+        "kernels/steps.py",
+        "in range(columns):\n        value = everywhere(",
+        "in range(columns - 1, -1, -1):\n        value = everywhere(",
+        STEPS,
+    ),
+    Fault("overflow uncounted", "kernels/steps.py", "less(highest, value) & one", "value ^ value", STEPS),
+    Fault("shifts of other rows", "kernels/steps.py", "right_addend, shifts[1]", "right_addend, shifts[0]", STEPS),
+    Fault("lanes too narrow", "stepping.py", "held + max(addend, last)", "held", STEPS),
     Fault(
         "lanes cut short", "kernels/products.py", "(length - group + lanes - 1) // lanes", "length // lanes", PRODUCTS
     ),
     Fault("last tile of full size", "kernels/products.py", "min(size, length - first)", "size", PRODUCTS),
-    Fault("last bias twice", "kernels/products.py", "total + last[row]", "total + 2 * last[row]", ENGINES),
+    Fault("last bias twice", "kernels/products.py", "total + last[row]", "total + 2 * last[row]", PRODUCTS),
     Fault(
         "gates swapped",
         "kernels/lstm.py",
@@ -201,7 +213,18 @@ FAULTS = [
         "symmetric as saturate", "bounds.py", "if symmetric else form.raw_min", "if False else form.raw_min", ENGINES
     ),
     Fault(
-        "float32 beyond its mantissa", "execution.py", "_EXACT_FLOAT32 = 1 << 24", "_EXACT_FLOAT32 = 1 << 50", ENGINES
+        "float64 beyond its mantissa", "execution.py", "_EXACT_FLOAT64 = 1 << 53", "_EXACT_FLOAT64 = 1 << 62", ENGINES
+    ),
+    Fault("32 bits for every sum", "panels.py", "exact = _fits_int32(weight, inputs)", "exact = True", TILES),
+    Fault("rows without their constants", "panels.py", "constants += columns", "constants += 0", ENGINES),
+    Fault("sums of windows unbounded", "panels.py", "        windows *= 2\n", "        return windows\n", TILES),
+    Fault("upper bytes not shifted", "kernels/tiles.py", "builder.mul(odd, ir.Constant(_I32, 8))", "odd", TILES),
+    Fault(
+        "last panels left out",
+        "kernels/panels.py",
+        "for panel in range(count):\n        begun",
+        "for panel in range(count - 1):\n        begun",
+        TILES,
     ),
     Fault("zero point ignored", "layers/linear.py", "raws - zero_point if zero_point else raws", "raws", ENGINES),
     Fault("zero point ignored", "layers/lstm.py", "(raws if folded else raws - form.zero_point)", "raws", ENGINES),

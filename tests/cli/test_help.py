@@ -16,7 +16,7 @@ from tests.cli.conftest import Command
 
 HEAVY = ("numpy", "numba", "scipy", "pydantic", "rich", "safetensors")
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "command-line.md"
-COMMANDS = {"evaluate", "export", "import", "inspect", "profile", "quantize", "run", "selftest"}
+COMMANDS = {"compile", "evaluate", "export", "import", "inspect", "profile", "quantize", "run", "selftest", "sweep"}
 
 
 def all_commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

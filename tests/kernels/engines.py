@@ -14,7 +14,19 @@ from fixedsim.profiles.datapath import Form, Narrowing, Primitive
 from fixedsim.spec import casts, ieee
 
 PACKAGE = "fixedsim.kernels"
-MODULES = ("narrowing", "primitives", "rows", "wide", "activations", "elementwise", "products", "lstm")
+MODULES = (
+    "narrowing",
+    "primitives",
+    "rows",
+    "wide",
+    "activations",
+    "elementwise",
+    "products",
+    "steps",
+    "panels",
+    "lstm",
+    "softmax",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,10 @@ class Engine:
     activations: ModuleType
     elementwise: ModuleType
     products: ModuleType
+    steps: ModuleType
+    panels: ModuleType
     lstm: ModuleType
+    softmax: ModuleType
 
 
 def compiled_engine() -> Engine:

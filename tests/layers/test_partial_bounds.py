@@ -12,6 +12,7 @@ from fixedsim.casts import Overflow
 from fixedsim.errors import ModelError
 from fixedsim.execution import ProductKernel, Products, Range, safe_bits
 from fixedsim.formats import Format
+from fixedsim.panels import VARIABLE
 from fixedsim.profiles.datapath import Accumulator, Check, Grouping, Narrowing, Order, PartialSums
 from fixedsim.spec.accumulators import accumulate, products
 from tests.layers.comparison import COMPARED
@@ -20,6 +21,7 @@ from tests.spec.partial_strategies import levels
 
 pytestmark = pytest.mark.kernels
 GROUP = "layers"
+EXACT = ProductKernel.DOT8  # whatever the processor
 INPUTS = [(-2, 1), (1, 3), (-3, -1)]  # (lowest, highest); sums of such without 0 turn back on their way
 WIDE = [
     PartialSums(grouping, count, 32, order)
@@ -207,20 +209,23 @@ def wrapping(bits: int, overflow: Overflow = Overflow.WRAP) -> PartialSums:
 @pytest.mark.parametrize(
     ("accumulator", "kernel"),
     [
-        (Accumulator(16, partial=(wrapping(8),)), ProductKernel.FLOAT32),  # 2 * 3 * 7 fits 8 bits
+        (Accumulator(16, partial=(wrapping(8),)), EXACT),  # 2 * 3 * 7 fits 8 bits
         (Accumulator(16, partial=(wrapping(5),)), ProductKernel.STEPS),
-        (Accumulator(5, Overflow.WRAP, partial=(wrapping(5),)), ProductKernel.FLOAT32),
+        (Accumulator(5, Overflow.WRAP, partial=(wrapping(5),)), EXACT),
         (Accumulator(6, Overflow.WRAP, partial=(wrapping(5),)), ProductKernel.STEPS),
         (Accumulator(5, Overflow.WRAP, partial=(wrapping(5, Overflow.SATURATE),)), ProductKernel.STEPS),
         (Accumulator(5, Overflow.SATURATE, partial=(wrapping(5),)), ProductKernel.STEPS),
         (Accumulator(5, check=Check.END, partial=(wrapping(5),)), ProductKernel.STEPS),
-        (Accumulator(4, Overflow.WRAP, partial=(wrapping(5), wrapping(4))), ProductKernel.FLOAT32),
+        (Accumulator(4, Overflow.WRAP, partial=(wrapping(5), wrapping(4))), EXACT),
         (Accumulator(5, Overflow.WRAP_SIGN_MAGNITUDE, partial=(wrapping(8),)), ProductKernel.STEPS),
-        (Accumulator(5, check=Check.END, partial=(wrapping(8),)), ProductKernel.FLOAT32),
+        (Accumulator(5, check=Check.END, partial=(wrapping(8),)), EXACT),
         (Accumulator(5, partial=(wrapping(64),)), ProductKernel.STEPS),  # proven, so that no bit beyond 62 is needed
     ],
 )
-def test_the_kernel_that_partial_sums_allow(accumulator: Accumulator, kernel: ProductKernel) -> None:
+def test_the_kernel_that_partial_sums_allow(
+    accumulator: Accumulator, kernel: ProductKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, EXACT)
     assert tiny([[7, -7, 7, 7, -7, 7]], accumulator, (-2, 1)).kernel is kernel
 
 

@@ -54,10 +54,9 @@ def joined(results: list[RunResult], axis: int) -> RunResult:
             )
             for name in first.state
         }
-    raws = [result.raw for result in results if result.raw is not None]
     return RunResult(
-        np.concatenate(raws, axis),
-        np.concatenate([result.real for result in results], axis),
+        np.concatenate([result.values for result in results], axis),
+        first.format,
         state,
         {name: np.concatenate([result.trace[name] for result in results], axis) for name in first.trace},
     )

@@ -1,6 +1,5 @@
 """``fixedsim memory``: what a network or a model stores at each bit width, and in which blocks of memory."""
 
-import math
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from fixedsim_cli.options import (
     numbers,
     profile_option,
     refuse_given,
+    require_few,
     require_one_form,
     table_options,
 )
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from fixedsim.model import Model
     from fixedsim.network import Description, Network
 
-MAX_CONFIGURATIONS = 10_000
 _OF_STORAGE = ("bias_bits", "keep_float", "target", "lanes", "pad_rows", "align", "ecc", "rule")
 _OF_ACTIVATIONS = ("batch", "order")
 
@@ -143,9 +142,7 @@ def _grid(choices: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]
     }
     widen = choices.pop("widen")
     axes |= {f"widen {pattern}": listed for pattern, listed in widen.items()}
-    count = math.prod(len(values) for values in axes.values())
-    if count > MAX_CONFIGURATIONS:
-        raise click.UsageError(f"lists must give at most {MAX_CONFIGURATIONS} configurations, not {count}")
+    require_few(axes.values())
     found = []
     for values in product(*axes.values()):
         label = {name: value for name, value in zip(axes, values, strict=True) if value is not None}

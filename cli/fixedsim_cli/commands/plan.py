@@ -14,6 +14,7 @@ from fixedsim_cli.options import (
     arrangement_options,
     check_output,
     numbers,
+    processes_option,
     profile_option,
     refuse_given,
     require_one_form,
@@ -70,14 +71,7 @@ _OF_TRIALS = ("text", "vocab", "unknown", "tokens", "results", "processes")
 @click.option(
     "--results", type=PATH, metavar="FILE", help="Results of evaluations, .jsonl: what stands there is not run again."
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Evaluations side by side.",
-)
+@processes_option
 @click.option("--plot", type=PATH, metavar="FILE", help="Also draw the frontier: .png, .svg.")
 @table_options
 def command(

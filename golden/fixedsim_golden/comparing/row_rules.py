@@ -32,7 +32,8 @@ class Looked:
 
     def of(self, values: Values) -> dict[str, Integers]:
         """The narrowed entries."""
-        return {self.gives[0]: self.layer.run(values[self.tokens][:, None], Recorder())[:, 0]}
+        raws = self.layer.run(values[self.tokens][:, None], Recorder())[:, 0]
+        return {self.gives[0]: raws.astype(np.int64)}
 
     def unknown(self, flags: Unknown) -> dict[str, Flags]:
         """Where the token is not known."""

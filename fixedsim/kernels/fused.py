@@ -1,0 +1,317 @@
+"""Whole sequences of an LSTM, and whole batches of a fully connected layer, sixteen rows at once and without traces.
+
+The arithmetic is that of :mod:`fixedsim.kernels.lstm`. The constants of rows are of 32 or 64 bits, in which all up to
+the pre-activation is carried out; what follows it in an LSTM has 64. An activation is a table over every raw of the
+format that it reads, its output narrowing and centring included. Rows are gate-major, each gate padded to whole blocks;
+what comes out of padded rows is neither used nor counted.
+"""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fixedsim.kernels.compilation import inlined, unmanaged
+from fixedsim.kernels.lanes import LANE_FIELDS, Constants, narrow_lanes
+from fixedsim.kernels.narrowing import Vector
+from fixedsim.kernels.panels import multiply
+from fixedsim.kernels.steps import accumulate_lanes
+from fixedsim.kernels.vector import LANES, Block, Lanes, cast_like, gather, lanes, store, total
+
+Words = npt.NDArray[Any]  # int32
+FIELDS = LANE_FIELDS * LANES  # what the constants of a narrowing take that are the same for all rows
+
+# Constants of rows: these vectors (R,), the fields of the narrowings of both sums (13, R) each, then, for each gate,
+# those of the narrowings of both accumulators and of the pre-activation.
+INPUT_SHIFT, INPUT_START, RECURRENT_SHIFT, RECURRENT_START, LATE = range(5)
+ROW_VECTORS = 5
+
+# Places of narrowings among flags and counts: five of each gate, then those of the cell.
+INPUT_ACCUMULATOR, RECURRENT_ACCUMULATOR, INPUT_SUM, RECURRENT_SUM, PREACTIVATION = range(5)
+GATE_PLACES = 5
+FORGET_PRODUCT, INPUT_PRODUCT, FORGET_ADDEND, INPUT_ADDEND, CELL, CELL_INPUT, HIDDEN = range(20, 27)
+CELL_PLACES = range(FORGET_PRODUCT, HIDDEN + 1)
+PLACES = HIDDEN + 1
+# What is added to or subtracted from raws of the cell's stages, sixteen equal integers of 32 bits each.
+COUPLED_FROM, CELL_ZERO, READ_ZERO, CODE_ZERO = range(4)
+CENTRES = 4
+
+INPUT, FORGET, CANDIDATE, OUTPUT = range(4)
+# Choices of an LSTM; then where the table of each gate begins, at the raw that is its zero point, and the cell's.
+JOINT, COUPLED, TABLES = range(3)
+CHOICES = TABLES + 5
+
+
+@inlined
+def started(sums: Words, place: int, constants: Constants, shift: int, start: int) -> Lanes:
+    """Return accumulators: sums of products shifted to the scale of the start value, and that."""
+    return (cast_like(lanes(sums, place), constants) << lanes(constants, shift)) + lanes(constants, start)
+
+
+@inlined
+def preactivated(
+    gate: int,
+    row: int,
+    rows: int,
+    joint: int,
+    sums: tuple[Words, Words],
+    places: tuple[int, int],
+    constants: Constants,
+    flags: Vector,
+    counts: Words,
+    used: Lanes,
+) -> Lanes:
+    """Return sixteen pre-activations of a gate, less their zero point."""
+    place, of_rows = gate * GATE_PLACES, ROW_VECTORS * rows + row
+    of_gate = (ROW_VECTORS + 2 * LANE_FIELDS) * rows + 3 * gate * FIELDS
+    value = started(sums[0], places[0] + row, constants, INPUT_SHIFT * rows + row, INPUT_START * rows + row)
+    other = started(sums[1], places[1] + row, constants, RECURRENT_SHIFT * rows + row, RECURRENT_START * rows + row)
+    if joint:
+        value = value + other
+    value = narrow_lanes(value, flags[place], constants, of_gate, LANES, counts, place, used)
+    value = narrow_lanes(value, flags[place + 2], constants, of_rows, rows, counts, place + 2, used)
+    if not joint:
+        place += 1
+        other = narrow_lanes(other, flags[place], constants, of_gate + FIELDS, LANES, counts, place, used)
+        place += 2
+        of_rows += LANE_FIELDS * rows
+        value = value + narrow_lanes(other, flags[place], constants, of_rows, rows, counts, place, used)
+    value = value + lanes(constants, LATE * rows + row)
+    place = gate * GATE_PLACES + PREACTIVATION
+    return narrow_lanes(value, flags[place], constants, of_gate + 2 * FIELDS, LANES, counts, place, used)
+
+
+@inlined
+def celled(value: Lanes, place: int, constants: Constants, flags: Vector, counts: Words, used: Lanes) -> Lanes:
+    """Return ``value`` after the narrowing at ``place`` of the cell."""
+    offset = (place - FORGET_PRODUCT) * FIELDS
+    return narrow_lanes(value, flags[place], constants, offset, LANES, counts, place, used)
+
+
+@inlined
+def centre(centres: Words, which: int) -> Lanes:
+    """Return one of the centres."""
+    return lanes(centres, which * LANES)
+
+
+@inlined
+def gate(gates: Words, which: int) -> Lanes:
+    """Return sixteen raws of a gate, less their zero point."""
+    return lanes(gates, which * LANES)
+
+
+@inlined
+def product(left: Lanes, right: Lanes, constants: Constants) -> Lanes:
+    """Return the products of integers of 32 bits, in 64."""
+    return cast_like(left, constants) * cast_like(right, constants)
+
+
+@inlined
+def advanced(
+    gates: Words,
+    before: Lanes,
+    constants: Constants,
+    flags: Vector,
+    counts: Words,
+    used: Lanes,
+) -> Lanes:
+    """Return sixteen cells, less their zero point, from the gates and the cells before them, less theirs."""
+    kept = product(gate(gates, FORGET), before, constants)
+    kept = celled(kept, FORGET_PRODUCT, constants, flags, counts, used)
+    kept = celled(kept, FORGET_ADDEND, constants, flags, counts, used)
+    added = product(gate(gates, INPUT), gate(gates, CANDIDATE), constants)
+    added = celled(added, INPUT_PRODUCT, constants, flags, counts, used)
+    added = celled(added, INPUT_ADDEND, constants, flags, counts, used)
+    return celled(kept + added, CELL, constants, flags, counts, used)
+
+
+@unmanaged
+def lstm_step(
+    step: int,
+    order: Vector,
+    sums: tuple[Block, Block],
+    rows: Constants,
+    constants: tuple[Vector, Words],
+    choices: Vector,
+    flags: Vector,
+    tables: Words,
+    masks: Words,
+    active: Vector,
+    code_factor: int,
+    state: tuple[Block, Words, Words, Words],
+    output: Block,
+    counts: Words,
+) -> None:
+    """Do what is left of a step when the sums of products are there; see :func:`lstm_steps`.
+
+    ``sums`` are those of the inputs ``(., R)`` and of the hidden states ``(B, R)``; ``constants`` those of the cell's
+    narrowings, and the centres; ``state`` are codes, their sums, cells and scratch for the gates.
+    """
+    codes, code_sums, cell, gates = state
+    batch, units, width = cell.shape[0], cell.shape[1], sums[0].shape[1]
+    both = (sums[0].reshape(-1), sums[1].reshape(-1))
+    cells, hidden, written = cell.reshape(-1), codes.reshape(-1), output.reshape(-1)
+    of_cell, centres = constants
+    for sequence in range(batch):
+        places = (order[step * batch + sequence] * width, sequence * width)
+        code_sum = 0
+        for unit in range(0, units, LANES):
+            used = lanes(masks, unit)
+            for which in range(choices[COUPLED], 4):
+                row = (which - choices[COUPLED]) * units + unit
+                read = preactivated(which, row, width, choices[JOINT], both, places, rows, flags, counts, used)
+                store(gates, which * LANES, gather(tables, choices[TABLES + which], cast_like(read, tables)))
+            if choices[COUPLED]:
+                store(gates, INPUT * LANES, centre(centres, COUPLED_FROM) - gate(gates, FORGET))
+            place = sequence * units + unit
+            before = lanes(cells, place) - centre(centres, READ_ZERO)
+            after = advanced(gates, before, of_cell, flags, counts, used)
+            read = cast_like(celled(after, CELL_INPUT, of_cell, flags, counts, used), tables)
+            activated = gather(tables, choices[TABLES + 4], read)
+            now = product(gate(gates, OUTPUT), activated, of_cell)
+            now = celled(now, HIDDEN, of_cell, flags, counts, used)
+            if active[sequence]:
+                store(cells, place, cast_like(after, cells) + centre(centres, CELL_ZERO))
+                code = (cast_like(now, masks) + centre(centres, CODE_ZERO)) & used
+                store(written, (step * batch + sequence) * units + unit, code)
+                store(hidden, sequence * codes.shape[1] + unit, code)
+                code_sum += total(code)
+        if active[sequence]:
+            code_sums[sequence] = code_factor * code_sum
+
+
+@unmanaged
+def lstm_steps(
+    order: Vector,
+    totals: Words,
+    matrix: tuple[Block, Words],
+    coding: tuple[int, int, int],
+    rows: tuple[Words, Constants],
+    constants: tuple[Vector, Words],
+    choices: Vector,
+    flags: Vector,
+    tables: Words,
+    masks: Words,
+    active: Vector,
+    state: tuple[Block, Words, Words, Words],
+    output: Block,
+    counts: Words,
+) -> None:
+    """Advance a batch by T steps and write the codes ``output`` (T, B, H) of its hidden states.
+
+    Step ``t`` of sequence ``n`` adds row ``order[t * B + n]`` of ``totals`` (., R), the sums of products of the inputs.
+    ``matrix`` holds the panels of the recurrent matrix and what its rows start with (1, R); they and the first two of
+    ``coding``, bits and step, are as :func:`fixedsim.kernels.panels.multiply` takes them; the third is what the sum of
+    a vector's codes counts in all its rows. ``rows`` are scratch for sums (B, R) and the constants of rows.
+    ``constants`` are those of the cell and its centres. ``state`` are the codes (B, K) of the hidden states, those sums
+    (B,), the cells (B, H) and scratch for the gates (64,). ``masks`` (H,) are -1 for the units that there are, else 0.
+    Sequences whose ``active`` (B,) is 0 stay as they are, and nothing is written to their output; their overflows count
+    like the others'.
+    """
+    bits, weight_step, code_factor = coding
+    sums = (totals, rows[0])
+    for step in range(output.shape[0]):
+        multiply(bits, weight_step, matrix[0], state[0], state[1], matrix[1], rows[0])
+        lstm_step(
+            step,
+            order,
+            sums,
+            rows[1],
+            constants,
+            choices,
+            flags,
+            tables,
+            masks,
+            active,
+            code_factor,
+            state,
+            output,
+            counts,
+        )
+
+
+@unmanaged
+def lstm_stepwise(
+    order: Vector,
+    totals: Vector,
+    matrix: tuple[Block, Vector, Block],
+    accumulator: tuple[bool, Vector, Vector, Vector],
+    rows: tuple[Vector, Constants],
+    constants: tuple[Vector, Words],
+    choices: Vector,
+    flags: Vector,
+    tables: Words,
+    masks: Words,
+    active: Vector,
+    state: tuple[Block, Words, Words, Words],
+    output: Block,
+    counts: Words,
+    step_counts: Vector,
+) -> None:
+    """Do what :func:`lstm_steps` does where accumulators step; ``totals`` and sums are what they hold at the end.
+
+    ``matrix`` holds panels, starts (1, R) and last addends (R,), and ``accumulator`` whether products are narrowed,
+    their narrowing and shifts, and the register, as :func:`fixedsim.kernels.steps.accumulate_lanes` takes them.
+    ``step_counts`` (2,) are its overflows.
+    """
+    sums = (totals, rows[0])
+    panels, start, last = matrix
+    narrowed, narrowing, shifts, register = accumulator
+    for step in range(output.shape[0]):
+        accumulate_lanes(
+            panels, state[0], start, last, narrowed, narrowing, shifts, register, rows[0], step_counts, step_counts[:0]
+        )
+        lstm_step(
+            step, order, sums, rows[1], constants, choices, flags, tables, masks, active, 0, state, output, counts
+        )
+
+
+# Of a fully connected layer: the vectors of rows, and the places of its narrowings.
+LINEAR_SHIFT, LINEAR_START, LINEAR_LATE = range(3)
+LINEAR_VECTORS = 3
+ACCUMULATOR, SUM, LINEAR_PREACTIVATION, LINEAR_OUTPUT = range(4)
+LINEAR_PLACES = 4
+
+
+@unmanaged
+def linear_rows(
+    sums: Words,
+    constants: Constants,
+    flags: Vector,
+    table: Words,
+    table_start: int,
+    masks: Words,
+    output: Block,
+    counts: Words,
+) -> None:
+    """Write ``output`` (N, R) for the sums of products (N, R): the rest of a fully connected layer.
+
+    ``constants`` hold the vectors of rows, the fields of the narrowing of the sums (13, R), those of the narrowings of
+    accumulator, pre-activation and output, and the output's zero point. ``table`` (empty: the activation changes
+    nothing) gives the activation of a pre-activation, less the zero points of both, from ``table_start`` on. ``masks``
+    (R,) are -1 for the rows that there are, else 0.
+    """
+    rows = sums.shape[1]
+    flat, written = sums.reshape(-1), output.reshape(-1)
+    of_layer = (LINEAR_VECTORS + LANE_FIELDS) * rows
+    for vector in range(sums.shape[0]):
+        for row in range(0, rows, LANES):
+            used, place = lanes(masks, row), vector * rows + row
+            value = started(flat, place, constants, row, LINEAR_START * rows + row)
+            value = narrow_lanes(value, flags[ACCUMULATOR], constants, of_layer, LANES, counts, ACCUMULATOR, used)
+            value = narrow_lanes(value, flags[SUM], constants, LINEAR_VECTORS * rows + row, rows, counts, SUM, used)
+            value = value + lanes(constants, LINEAR_LATE * rows + row)
+            value = narrow_lanes(
+                value,
+                flags[LINEAR_PREACTIVATION],
+                constants,
+                of_layer + FIELDS,
+                LANES,
+                counts,
+                LINEAR_PREACTIVATION,
+                used,
+            )
+            if table.shape[0] != 0:
+                value = cast_like(gather(table, table_start, cast_like(value, table)), constants)
+            offset = of_layer + 2 * FIELDS
+            value = narrow_lanes(value, flags[LINEAR_OUTPUT], constants, offset, LANES, counts, LINEAR_OUTPUT, used)
+            store(written, place, value + lanes(constants, of_layer + 3 * FIELDS))

@@ -1,0 +1,81 @@
+"""Narrowings of sixteen integers at once, and the products and sums between them.
+
+The constants of a narrowing stand in an array of :data:`LANE_FIELDS` fields, each of them sixteen equal integers, or one
+for each row where rows differ: ``stride`` is what lies between two fields. Whether they are of 32 or of 64 bits says in
+how many bits the arithmetic is carried out; the caller proves that nothing leaves them. Values are raws less the zero
+point of their format. What a narrowing needs at all stands in its flags, so that the rest is skipped.
+"""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fixedsim.kernels.compilation import inlined
+from fixedsim.kernels.vector import LANES, Lanes, cast_like, lanes, less, maximum, minimum, store, where
+
+Constants = npt.NDArray[Any]  # int32 or int64
+
+MULTIPLIER, LEFT, FIRST_HALF, FIRST, REST, HALF, SIGNED, FLIP, ODD, SHIFT, LOW, HIGH, TOP = range(13)
+LANE_FIELDS = 13
+
+# Flags: what there is to do.
+MULTIPLIES, SHIFTS_LEFT, DOUBLES, ROUNDS, BY_SIGN, BY_ODD, LIMITS, WRAPS, WRAPS_UNSIGNED, ZEROES = (
+    1 << bit for bit in range(10)
+)
+
+
+@inlined
+def round_lanes(value: Lanes, flags: int, constants: Constants, offset: int, stride: int) -> Lanes:
+    """Return ``value / 2**shift`` rounded: the floor, and one more where the rest asks for it.
+
+    ``(rest + half + signed * (value < 0) + odd * (floor is odd)) >> shift`` is 0 or 1, and leaves no word.
+    """
+    shift = lanes(constants, offset + SHIFT * stride)
+    floor = value >> shift
+    rest = (value & lanes(constants, offset + REST * stride)) + lanes(constants, offset + HALF * stride)
+    if flags & BY_SIGN:
+        rest = rest + (less(value, value ^ value) & lanes(constants, offset + SIGNED * stride))
+    if flags & BY_ODD:
+        rest = rest + ((floor ^ lanes(constants, offset + FLIP * stride)) & lanes(constants, offset + ODD * stride))
+    return floor + (rest >> shift)
+
+
+@inlined
+def limit_lanes(
+    value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
+) -> Lanes:
+    """Return ``value`` after its overflow, which is counted in the lanes ``used``."""
+    low, high = lanes(constants, offset + LOW * stride), lanes(constants, offset + HIGH * stride)
+    below, above = less(value, low), less(high, value)
+    first = place * 2 * LANES
+    store(counts, first, lanes(counts, first) - (cast_like(below, counts) & used))
+    store(counts, first + LANES, lanes(counts, first + LANES) - (cast_like(above, counts) & used))
+    if flags & WRAPS:
+        top = lanes(constants, offset + TOP * stride)
+        return (value << top) >> top
+    if flags & WRAPS_UNSIGNED:
+        return value & high
+    if flags & ZEROES:
+        return where(below | above, value ^ value, value)
+    return maximum(minimum(value, high), low)
+
+
+@inlined
+def narrow_lanes(
+    value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
+) -> Lanes:
+    """Return ``value * multiplier / 2**shift`` narrowed; see :func:`fixedsim.kernels.narrowing.narrow`.
+
+    Adds to ``counts``, sixteen lanes below and sixteen above for each ``place``, how often the overflow acted.
+    """
+    if flags & MULTIPLIES:
+        value = value * lanes(constants, offset + MULTIPLIER * stride)
+    if flags & SHIFTS_LEFT:
+        value = value << lanes(constants, offset + LEFT * stride)
+    if flags & DOUBLES:
+        value = (value + lanes(constants, offset + FIRST_HALF * stride)) >> lanes(constants, offset + FIRST * stride)
+    if flags & ROUNDS:
+        value = round_lanes(value, flags, constants, offset, stride)
+    if flags & LIMITS:
+        value = limit_lanes(value, flags, constants, offset, stride, counts, place, used)
+    return value

@@ -1,0 +1,127 @@
+"""A fully connected layer as the fused kernel takes it: everything after the sums of products in one pass."""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.bounds import Range
+from fixedsim.casts import Rounding
+from fixedsim.execution import PreparedActivation
+from fixedsim.formats import Format
+from fixedsim.kernels import fused as layout
+from fixedsim.kernels.vector import LANES
+from fixedsim.lanes import LaneStage, RawTable, lane_stage, raw_table, word_panels, word_sums, words
+from fixedsim.panels import Panels
+from fixedsim.profiles.datapath import BiasStage, Narrowing
+
+if TYPE_CHECKING:
+    from fixedsim.layers.linear import Linear
+
+Integers = NDArray[np.int64]
+_CHUNK = 1 << 18  # sums of products at a time: 1 MiB, which caches hold
+_BATCH = 32  # vectors at a time at least: each weight is read for all of them
+
+
+class FusedLinear:
+    """The panels, constants and table of one fully connected layer.
+
+    Raises:
+        UnfitError: a datapath whose shape the fused kernel does not have.
+    """
+
+    def __init__(self, layer: "Linear") -> None:
+        path, products = layer.datapath, layer.products
+        self.path, self.rows = path, layer.matrix.rows
+        self.panels = word_panels(products, np.arange(self.rows))
+        self._order = np.minimum(np.arange(self.panels.height), self.rows - 1)
+        limiter = Narrowing(path.accumulator.format, Rounding.FLOOR, path.accumulator.overflow)
+        exact = Range(products.bounds.exact.low[self._order], products.bounds.exact.high[self._order])
+        late = layer.bias.at(path.bias_stage, BiasStage.PREACTIVATION)[self._order]
+        limit = lane_stage(limiter, exact)
+        held = limit.outgoing if limit.flags else exact
+        constants = layer.matrix.multiplier[self._order], layer.matrix.shift[self._order]
+        scaled = lane_stage(path.sum, held, *constants)
+        preactivation = lane_stage(path.preactivation, scaled.outgoing.plus(Range(late, late)))
+        self.table = self._table(layer.name, preactivation)
+        activated = preactivation.outgoing if self.table is None else self.table.outgoing
+        output = lane_stage(path.output if self.table is None else None, activated)
+        stages = {
+            layout.ACCUMULATOR: limit,
+            layout.SUM: scaled,
+            layout.LINEAR_PREACTIVATION: preactivation,
+            layout.LINEAR_OUTPUT: output,
+        }
+        self.flags = np.array([stages[place].flags for place in range(layout.LINEAR_PLACES)], dtype=np.int64)
+        self.bits = max(stage.bits for stage in stages.values())
+        last = 0 if products.last is None else products.last
+        vectors = products.guard, products.start.low + last, late
+        self.output_type = _sum_type(output.outgoing, path.output.format.zero_point)
+        self._plain = self._plainly(vectors) if self.table is None and not np.any(self.flags) else None
+        self.constants = self._packed(vectors, scaled, [limit, preactivation, output])
+        self.masks = np.where(np.arange(self.panels.height) < self.rows, -1, 0).astype(np.int32)
+
+    def _table(self, name: str, preactivation: LaneStage) -> RawTable | None:
+        """The activation and what narrows it, or None where it changes nothing."""
+        path, zero_point = self.path, self.path.preactivation.format.zero_point
+        raws = preactivation.outgoing.plus(Range(zero_point, zero_point))
+        if path.activation.format.zero_point == zero_point and PreparedActivation(path.activation, raws, name).identity:
+            return None
+        return raw_table(path.activation, path.output, path.preactivation.format, name)
+
+    def _plainly(self, vectors: Any) -> Panels | None:
+        """The panels that give the outputs at once, where nothing is left to do to sums but to add a start."""
+        guard, start, late = vectors
+        added = self.panels.constants + start[self._order] + late
+        plain = self.output_type is np.int32 and not np.any(guard) and not self.path.output.format.zero_point
+        return replace(self.panels, constants=added.astype(np.int64)) if plain else None
+
+    def _packed(self, vectors: Any, scaled: LaneStage, single: list[LaneStage]) -> NDArray[Any]:
+        """All constants, as :func:`fixedsim.kernels.fused.linear_rows` has them."""
+        bits = self.bits
+        guard, start, late = vectors
+        parts = [words(guard[self._order], bits), words(start[self._order], bits), words(late, bits)]
+        parts.append(scaled.packed(bits, self.panels.height).reshape(-1))
+        parts += [stage.packed(bits, LANES).reshape(-1) for stage in single]
+        parts.append(words(np.full(LANES, self.path.output.format.zero_point), bits))
+        return np.concatenate(parts)
+
+    @cached_property
+    def _table_words(self) -> tuple[NDArray[np.int32], int]:
+        if self.table is None:
+            return np.zeros(0, dtype=np.int32), 0
+        return self.table.values.astype(np.int32), self.table.start
+
+    @property
+    def batch(self) -> int:
+        """How many vectors are best taken at a time."""
+        return max(_BATCH, _CHUNK // self.panels.height)
+
+    def run(self, raws: NDArray[Any], counts: Integers) -> NDArray[Any]:
+        """The output raws ``(N, rows)`` for inputs ``(N, inputs)``; adds to ``counts`` (4, 2) the overflows.
+
+        These are of the accumulator, the sum, the pre-activation and the output.
+        """
+        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
+        if self._plain is not None:
+            return word_sums(self._plain, raws - zero if zero else raws)[:, : self.rows]
+        output = np.empty((len(raws), self.panels.height), dtype=self.output_type)
+        for first in range(0, len(raws), self.batch):
+            part = raws[first : first + self.batch]
+            self._finish(
+                word_sums(self.panels, part - zero if zero else part), output[first : first + self.batch], counts
+            )
+        return output[:, : self.rows]
+
+    def _finish(self, sums: NDArray[np.int32], output: NDArray[Any], counts: Integers) -> None:
+        found = np.zeros(layout.LINEAR_PLACES * 2 * LANES, dtype=np.int32)
+        layout.linear_rows(sums, self.constants, self.flags, *self._table_words, self.masks, output, found)
+        counts += found.reshape(layout.LINEAR_PLACES, 2, LANES).sum(axis=2, dtype=np.int64)
+
+
+def _sum_type(centred: Range, zero_point: int) -> type[np.signedinteger[Any]]:
+    """The type of the outputs: 32 bits where they hold the raws, else 64."""
+    low, high = centred.low + zero_point, centred.high + zero_point
+    return np.int32 if Range(low, high).within(Format.integer(32)) else np.int64

@@ -1,0 +1,425 @@
+"""An LSTM as the fused kernel takes it: from the raws of its inputs to the hidden state of every step in one loop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedsim.bounds import Range, format_range, product_range
+from fixedsim.casts import Rounding
+from fixedsim.execution import ProductKernel, Products
+from fixedsim.formats import Format
+from fixedsim.kernels import fused as layout
+from fixedsim.kernels.lstm import GATE_NARROWINGS, NARROWINGS
+from fixedsim.kernels.vector import LANES
+from fixedsim.lanes import (
+    NO_STAGE,
+    LaneStage,
+    RawTable,
+    UnfitError,
+    lane_stage,
+    padded,
+    raw_table,
+    raw_type,
+    word_panels,
+    word_sums,
+    words,
+)
+from fixedsim.layers.lstm_stages import gate_format
+from fixedsim.panels import Panels
+from fixedsim.profiles.datapath import GATES, BiasStage, Hazard, LstmDatapath, Narrowing
+
+if TYPE_CHECKING:
+    from fixedsim.layers.lstm import Lstm
+
+Integers = NDArray[np.int64]
+_CHUNK = 1 << 18  # sums of products of the inputs at a time: 1 MiB, which caches hold
+_CELL_BITS = 64
+_INT32 = Format.integer(32)
+_CELL = ("forget_product", "input_product", "forget_addend", "input_addend", "cell", "cell_input", "hidden")
+_GATE = {
+    layout.INPUT_SUM: "input_sum",
+    layout.RECURRENT_SUM: "recurrent_sum",
+    layout.PREACTIVATION: "preactivation",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What happens over a run: sequences that end after ``lengths`` (B,), and are put back at ``reset`` (T, B)."""
+
+    lengths: Integers | None = None
+    reset: NDArray[np.bool_] | None = None
+
+    def segments(self, steps: int, longest: int) -> Iterator[tuple[int, int]]:
+        """The steps from one change to the next, at most ``longest`` at a time."""
+        changes = {*range(0, steps, longest), steps}
+        if self.lengths is not None:
+            changes |= {int(length) for length in self.lengths if length < steps}
+        if self.reset is not None:
+            changes |= set(np.flatnonzero(self.reset.any(axis=1)).tolist())
+        return pairwise(sorted(changes))
+
+    def active(self, step: int, batch: int) -> NDArray[np.bool_]:
+        """The sequences that go on at a step."""
+        return np.ones(batch, dtype=np.bool_) if self.lengths is None else self.lengths > step
+
+    def put_back(self, step: int, batch: int) -> NDArray[np.bool_]:
+        """The sequences whose state is put back before a step."""
+        none = np.zeros(batch, dtype=np.bool_)
+        return none if self.reset is None else self.reset[step] & self.active(step, batch)
+
+
+@dataclass(eq=False)
+class FusedState:
+    """Where a batch of sequences stands: codes of the hidden state ``(B, width)`` and their sums, and the cell.
+
+    ``sums`` and ``gates`` are scratch of the kernel, ``counts`` its overflows so far, modulo 2**32 for each lane,
+    and ``step_counts`` (2,) those of accumulators that step.
+    """
+
+    codes: NDArray[Any]
+    code_sums: NDArray[np.int32]
+    cell: NDArray[np.int32]
+    sums: NDArray[Any]
+    gates: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    step_counts: Integers
+
+    def put_back(self, initial: "FusedState", back: NDArray[np.bool_]) -> None:
+        """Take over the sequences ``back`` (B,) of another state."""
+        if back.any():
+            self.codes[back] = initial.codes[back]
+            self.code_sums[back] = initial.code_sums[back]
+            self.cell[back] = initial.cell[back]
+
+
+class FusedLstm:
+    """The panels, constants and tables of one LSTM.
+
+    Raises:
+        UnfitError: a datapath whose shape the fused kernel does not have.
+    """
+
+    def __init__(self, layer: "Lstm") -> None:
+        _require_shape(layer)
+        path = layer.datapath
+        self.path = path
+        self.units, self.width = layer.units, padded(layer.units)
+        self.products = layer.accumulators.input_products, layer.accumulators.recurrent_products
+        self.written, self.read_hidden = layer.written_format, layer.state_format
+        self.inputs: Panels | Products
+        self.recurrent: Panels | RecurrentSteps
+        if self.products[1].kernel is ProductKernel.STEPS:
+            there = np.tile(np.arange(self.width) < self.units, len(path.gate_names))
+            steps = RecurrentSteps(self.products[1], np.where(there, self._order, -1), self.width)
+            self.inputs, self.recurrent = self.products[0], steps
+        else:
+            self.inputs = word_panels(self.products[0], self._order)
+            recurrent = word_panels(self.products[1], self._order)
+            self.recurrent = _widened(recurrent, self.products[1].weight[self._order], self.width)
+        stages = self._gate_stages(layer)
+        tables = self._tables(layer.name)
+        stages |= _cell_stages(path, [table.outgoing for table in tables])
+        self.row_bits = max(stages[place].bits for place in range(layout.FORGET_PRODUCT))
+        self.flags = np.array([stages[place].flags for place in range(layout.PLACES)], dtype=np.int64)
+        self.row_constants = self._pack_rows(layer, stages)
+        cell = [stages[place].packed(_CELL_BITS, LANES).reshape(-1) for place in layout.CELL_PLACES]
+        self.constants = np.concatenate(cell)
+        self.centres = self._pack_centres()
+        self.tables, starts = _joined(tables)
+        self.choices = np.array([path.joint, path.coupled is not None, *starts], dtype=np.int64)
+        self.masks = np.where(np.arange(self.width) < self.units, -1, 0).astype(np.int32)
+
+    @cached_property
+    def _order(self) -> Integers:
+        """The row of each padded row; those beyond the units of a gate repeat its first."""
+        units = np.arange(self.width)
+        units[self.units :] = 0
+        return np.concatenate([gate * self.units + units for gate in range(len(self.path.gate_names))])
+
+    def _gate_stages(self, layer: "Lstm") -> dict[int, LaneStage]:
+        path, order = self.path, self._order
+        late = layer.bias.at(path.bias_stage, BiasStage.PREACTIVATION)[order]
+        limiter = Narrowing(path.accumulator.format, Rounding.FLOOR, path.accumulator.overflow)
+        stages = dict.fromkeys(range(layout.FORGET_PRODUCT), NO_STAGE)
+        for position, gate in enumerate(path.gate_names):
+            part = slice(position * self.width, (position + 1) * self.width)
+            rows, choices = order[part], path.present[position]
+            place = GATES.index(gate) * layout.GATE_PLACES
+            added = Range(late[part], late[part])
+            for which, matrix, narrowing in (
+                (0, layer.input_matrix, choices.input_sum),
+                (1, layer.recurrent_matrix, choices.recurrent_sum),
+            ):
+                if path.joint and which:
+                    continue
+                held = self._reach(1 if path.joint else which, rows)
+                limit = lane_stage(limiter, held)
+                held = limit.outgoing if limit.flags else held
+                scaled = lane_stage(narrowing, held, matrix.multiplier[rows], matrix.shift[rows])
+                stages[place + layout.INPUT_ACCUMULATOR + which] = limit
+                stages[place + layout.INPUT_SUM + which] = scaled
+                added = added.plus(scaled.outgoing)
+            stages[place + layout.PREACTIVATION] = lane_stage(choices.preactivation, added)
+        return stages
+
+    def _reach(self, which: int, rows: Integers) -> Range:
+        """What the accumulators of rows hold before their overflow, or after it where they step."""
+        products = self.products[which]
+        if isinstance(self.recurrent, RecurrentSteps):
+            held = format_range(products.accumulator.format)
+            return Range(np.full(len(rows), held.low, dtype=object), np.full(len(rows), held.high, dtype=object))
+        return Range(products.bounds.exact.low[rows], products.bounds.exact.high[rows])
+
+    def _tables(self, name: str) -> list[RawTable]:
+        path = self.path
+        gates = [
+            None if gate is None else raw_table(gate.activation, gate.output, gate.preactivation.format, name)
+            for gate in path.gates
+        ]
+        tables = [table or _coupled_table(path, gates[1]) for table in gates]
+        return [*tables, raw_table(path.cell_activation, path.cell_output, path.cell_input.format, name)]
+
+    def _pack_rows(self, layer: "Lstm", stages: dict[int, LaneStage]) -> NDArray[Any]:
+        bits, order = self.row_bits, self._order
+        parts = []
+        for products, start in zip(self.products, layer.accumulators.starts, strict=True):
+            last = 0 if products.last is None else products.last
+            shift, begin = products.guard, start + last
+            if shift is None or isinstance(self.recurrent, RecurrentSteps):  # all that is in the sums already
+                shift, begin = np.zeros_like(products.product_shift), np.zeros_like(begin)
+            parts += [words(shift[order], bits), words(begin[order], bits)]
+        parts.append(words(layer.bias.at(self.path.bias_stage, BiasStage.PREACTIVATION)[order], bits))
+        present = [GATES.index(gate) * layout.GATE_PLACES for gate in self.path.gate_names]
+        for which in (layout.INPUT_SUM, layout.RECURRENT_SUM):
+            fields = [stages[place + which].packed(bits, self.width) for place in present]
+            parts.append(np.concatenate(fields, axis=1).reshape(-1))
+        for place in range(0, layout.FORGET_PRODUCT, layout.GATE_PLACES):
+            for which in (layout.INPUT_ACCUMULATOR, layout.RECURRENT_ACCUMULATOR, layout.PREACTIVATION):
+                parts.append(stages[place + which].packed(bits, LANES).reshape(-1))
+        return np.concatenate(parts)
+
+    def _pack_centres(self) -> NDArray[np.int32]:
+        path = self.path
+        centres = {
+            layout.COUPLED_FROM: (path.coupled or 0) - 2 * gate_format(path, "forget").zero_point,
+            layout.CELL_ZERO: path.cell.format.zero_point,
+            layout.READ_ZERO: path.read_cell.zero_point,
+            layout.CODE_ZERO: self.written.zero_point - self.code_zero,
+        }
+        return np.repeat([centres[which] for which in range(layout.CENTRES)], LANES).astype(np.int32)
+
+    @cached_property
+    def code_zero(self) -> int:
+        """The raw of the hidden state whose code is 0."""
+        offset = self.recurrent.coding.offset if isinstance(self.recurrent, Panels) else 0
+        return offset + (0 if self.path.folded_zero_point else self.read_hidden.zero_point)
+
+    def state(self, hidden: Integers, cell: Integers) -> FusedState:
+        """The state of raws ``(B, units)``."""
+        batch, matrix = len(hidden), self.recurrent
+        stepwise = isinstance(matrix, RecurrentSteps)
+        kind, factor = (matrix.operands, 0) if stepwise else (matrix.coding.input_type, matrix.coding.factor)
+        codes = np.zeros((batch, matrix.width), dtype=kind)
+        codes[:, : self.units] = hidden - self.code_zero
+        sums = factor * codes.sum(axis=1, dtype=np.int64)
+        cells = np.zeros((batch, self.width), dtype=np.int32)
+        cells[:, : self.units] = cell
+        return FusedState(
+            codes,
+            sums.astype(np.int32),
+            cells,
+            np.empty((batch, len(self._order)), dtype=np.int64 if stepwise else np.int32),
+            np.empty(len(GATES) * LANES, dtype=np.int32),
+            np.zeros(layout.PLACES * 2 * LANES, dtype=np.int32),
+            np.zeros(2, dtype=np.int64),
+        )
+
+    def raws(self, state: FusedState) -> tuple[Integers, Integers]:
+        """Hidden state and cell as raws ``(B, units)``."""
+        hidden = state.codes[:, : self.units].astype(np.int64) + self.code_zero
+        return hidden, state.cell[:, : self.units].astype(np.int64)
+
+    def totals(self, raws: NDArray[Any], counts: Integers) -> NDArray[Any]:
+        """The sums of products of inputs ``(N, inputs)``, for each padded row; what they hold where accumulators step.
+
+        The overflows of these are added to ``counts`` (2,).
+        """
+        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
+        centred = raws - zero if zero else raws
+        if isinstance(self.inputs, Panels):
+            return word_sums(self.inputs, centred)
+        start = np.asarray(self.products[0].start.low, dtype=np.int64)
+        return np.ascontiguousarray(self.inputs.run(centred.astype(np.int64), start, counts)[:, self._order])
+
+    def run(
+        self, raws: NDArray[Any], state: FusedState, initial: FusedState, course: Course, padding: int
+    ) -> NDArray[Any]:
+        """The hidden state ``(T, B, units)`` of every step for inputs ``(T, B, inputs)``; ``state`` goes on.
+
+        ``initial`` is what a reset puts back; past a sequence's end stands ``padding``.
+        """
+        steps, batch, inputs = raws.shape
+        codes = np.zeros((steps, batch, self.width), dtype=state.codes.dtype)
+        longest = max(1, _CHUNK // max(1, batch * len(self._order)))
+        for first, end in course.segments(steps, longest):
+            state.put_back(initial, course.put_back(first, batch))
+            totals = self.totals(raws[first:end].reshape((end - first) * batch, inputs), state.step_counts)
+            active = course.active(first, batch).astype(np.int64)
+            self.advance(np.arange(len(totals)), totals, state, active, codes[first:end])
+        output = self._hidden(codes)
+        if course.lengths is not None:
+            output[np.arange(steps)[:, None] >= course.lengths] = padding
+        return output
+
+    def step(self, raws: NDArray[Any], state: FusedState, order: Integers, active: Integers) -> NDArray[Any]:
+        """The hidden state ``(B, units)`` after one step for inputs ``(B, inputs)``; ``state`` goes on."""
+        codes = np.empty((1, len(raws), self.width), dtype=state.codes.dtype)
+        self.advance(order, self.totals(raws, state.step_counts), state, active, codes)
+        return self._hidden(codes)[0]
+
+    def _hidden(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """The raws ``(T, B, units)`` of codes ``(T, B, width)``."""
+        raws = codes[:, :, : self.units]
+        return raws.astype(self._hidden_type) + self.code_zero if self.code_zero else raws
+
+    @cached_property
+    def _hidden_type(self) -> type[np.signedinteger[Any]]:
+        return raw_type(format_range(self.written))
+
+    def advance(
+        self,
+        order: Integers,
+        totals: NDArray[Any],
+        state: FusedState,
+        active: Integers,
+        output: NDArray[Any],
+    ) -> None:
+        """Write the codes ``output`` (T, B, width) for rows ``order`` of ``totals``, and move ``state`` on."""
+        shared = (
+            (self.constants, self.centres),
+            self.choices,
+            self.flags,
+            self.tables,
+            self.masks,
+            active,
+            (state.codes, state.code_sums, state.cell, state.gates),
+            output,
+            state.counts,
+        )
+        rows = state.sums, self.row_constants
+        if isinstance(self.recurrent, Panels):
+            panels, coding = self.recurrent, self.recurrent.coding
+            matrix = panels.panels, panels.start
+            layout.lstm_steps(order, totals, matrix, (coding.bits, coding.step, coding.factor), rows, *shared)
+        else:
+            steps = self.recurrent
+            layout.lstm_stepwise(order, totals, steps.matrix, steps.accumulator, rows, *shared, state.step_counts)
+
+    def counts(self, state: FusedState) -> tuple[Integers, Integers]:
+        """Low and high overflows of all accumulators ``(2,)``, and of each narrowing ``(36, 2)``.
+
+        These stand in the order of :data:`fixedsim.kernels.lstm.NARROWINGS`.
+        """
+        totals = state.counts.reshape(layout.PLACES, 2, LANES).sum(axis=2, dtype=np.int64)
+        accumulator, found = state.step_counts.copy(), np.zeros((len(NARROWINGS), 2), dtype=np.int64)
+        for gate in range(len(GATES)):
+            place = gate * layout.GATE_PLACES
+            accumulator += totals[place + layout.INPUT_ACCUMULATOR] + totals[place + layout.RECURRENT_ACCUMULATOR]
+            for which, name in _GATE.items():
+                found[gate * len(GATE_NARROWINGS) + GATE_NARROWINGS.index(name)] = totals[place + which]
+        for place, name in zip(layout.CELL_PLACES, _CELL, strict=True):
+            found[NARROWINGS.index(name)] = totals[place]
+        return accumulator, found
+
+
+class RecurrentSteps:
+    """A recurrent matrix whose accumulators step, in panels of padded rows.
+
+    ``matrix`` and ``accumulator`` are as :func:`fixedsim.kernels.fused.lstm_stepwise` takes them; a hidden state has
+    ``width`` codes, in the type ``operands``.
+
+    Raises:
+        UnfitError: accumulators that only step one by one, or that go over both matrices.
+    """
+
+    def __init__(self, products: Products, order: Integers, width: int) -> None:
+        steps = products.step_lanes(order, width)
+        if steps is None or products.continues is not None or steps.padded != len(order):
+            raise UnfitError
+        self.operands, self.width = steps.operands, width
+        last = np.zeros(products.rows, dtype=np.int64) if products.last is None else products.last
+        start, last = (np.where(order < 0, 0, values[order]) for values in (products.start.low, last))
+        self.matrix = steps.panels, start.astype(np.int64)[None], last.astype(steps.word)
+        self.accumulator = steps.narrowed, steps.product, steps.shifts, steps.register
+
+
+def _widened(panels: Panels, weight: NDArray[Any], least_width: int) -> Panels:
+    """The panels for vectors of at least so many codes, those beyond the columns zeros."""
+    coding = panels.coding
+    codes = coding.weights(weight)
+    whole = coding.lane * max(8 // coding.bits, 1)
+    missing = max(0, -(-least_width // whole) * whole - panels.width)
+    if not missing:
+        return panels
+    codes = np.pad(codes, ((0, 0), (0, missing)))
+    return replace(panels, panels=coding.panels(codes), width=codes.shape[1])
+
+
+def _require_shape(layer: "Lstm") -> None:
+    path = layer.datapath
+    rescaled = path.input_rescale is not None or path.hidden_rescale is not None
+    parts = any(gate.peephole is not None or gate.norm is not None for gate in path.present)
+    if layer.projection is not None or rescaled or parts or path.hazard is not Hazard.NONE:
+        raise UnfitError
+    cell = format_range(path.read_cell).union(format_range(path.read_cell, centred=True))
+    if layer.accumulators.concatenated or not cell.within(_INT32):
+        raise UnfitError
+
+
+def _cell_stages(path: LstmDatapath, tables: list[Range]) -> dict[int, LaneStage]:
+    """The stages after the gates, for gates and cell activation of these ranges."""
+    _, forget, candidate, output, activated = tables
+    cell = format_range(path.read_cell, centred=True)
+    gate = tables[0]
+    kept = lane_stage(path.forget_product, product_range(forget, cell))
+    added = lane_stage(path.input_product, product_range(gate, candidate))
+    kept_addend = lane_stage(path.forget_addend, kept.outgoing)
+    added_addend = lane_stage(path.input_addend, added.outgoing)
+    now = lane_stage(path.cell, kept_addend.outgoing.plus(added_addend.outgoing))
+    return {
+        layout.FORGET_PRODUCT: kept,
+        layout.INPUT_PRODUCT: added,
+        layout.FORGET_ADDEND: kept_addend,
+        layout.INPUT_ADDEND: added_addend,
+        layout.CELL: now,
+        layout.CELL_INPUT: lane_stage(path.cell_input, now.outgoing),
+        layout.HIDDEN: lane_stage(path.hidden, product_range(output, activated)),
+    }
+
+
+def _coupled_table(path: LstmDatapath, forget: RawTable | None) -> RawTable:
+    """What a coupled input gate can be: no raw is looked up in it."""
+    assert forget is not None
+    assert path.coupled is not None
+    highest = path.coupled - 2 * gate_format(path, "forget").zero_point
+    return RawTable(highest - forget.values, forget.start)
+
+
+def _joined(tables: list[RawTable]) -> tuple[NDArray[np.int32], list[int]]:
+    """The tables one after the other, each once, and where the zero point of each stands."""
+    places: dict[bytes, int] = {}
+    parts, starts, length = [], [], 0
+    for table in tables:
+        key = table.values.tobytes()
+        if key not in places:
+            places[key] = length
+            parts.append(table.values.astype(np.int32))
+            length += len(table.values)
+        starts.append(places[key] + table.start)
+    return np.concatenate(parts), starts
