@@ -14,7 +14,7 @@ from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.panels import multiply
 from fixedsim.kernels.vector import LANES
-from fixedsim.panels import PanelKind, Panels
+from fixedsim.panels import PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import Activation, Form, Narrowing
 
 Integers = NDArray[np.int64]
@@ -249,7 +249,7 @@ def word_panels(products: Products, rows: Integers) -> Panels:
 def word_sums(panels: Panels, inputs: NDArray[Any]) -> NDArray[np.int32]:
     """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included."""
     codes, sums = panels.codes(inputs)
-    out = np.empty((len(inputs), panels.height), dtype=np.int32)
+    out = aligned((len(inputs), panels.height), np.int32)
     coding = panels.coding
     multiply(coding.bits, coding.step, panels.panels, codes, sums.astype(np.int32), panels.start, out)
     return out

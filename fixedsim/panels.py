@@ -5,6 +5,7 @@ offset``. A sum of products is then ``step * sum(u * v)`` plus a constant of its
 wraps at 32 bits on the way is right at the end, where the sum itself fits 32 bits.
 """
 
+import math
 import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -145,7 +146,7 @@ class Coding:
             split = lines.reshape(windows, height // ROWS, -1, self.groups, ROWS, self.lane)
             shifts = np.arange(0, 8, self.bits, dtype=np.uint8)[:, None, None]
             lines = np.bitwise_or.reduce(split << shifts, axis=3)
-        flat = _aligned(lines.size, codes.dtype)
+        flat = aligned((lines.size,), codes.dtype)
         flat.reshape(lines.shape)[...] = lines
         return flat
 
@@ -177,12 +178,13 @@ def _offset(inputs: Range, held: Range) -> int:
     return 0 if held.low <= low and high <= held.high else low - int(held.low)
 
 
-def _aligned(count: int, kind: Any) -> NDArray[Any]:
-    """An array whose first element stands at a multiple of a line's bytes."""
+def aligned(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """An array of whatever is there, whose first element stands at a multiple of a line's bytes."""
     size = np.dtype(kind).itemsize
+    count = math.prod(shape)
     spare = np.empty(count + _LINE // size, dtype=kind)
     first = -spare.ctypes.data % _LINE // size
-    return spare[first : first + count]
+    return spare[first : first + count].reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +241,7 @@ class Panels:
         Inputs must lie in the range that the panels were made for. Of two parts the lower bytes come first.
         """
         coding = self.coding
-        codes = np.empty((len(inputs) * coding.parts, self.width), dtype=coding.input_type)
+        codes = aligned((len(inputs) * coding.parts, self.width), coding.input_type)
         sums = np.empty(len(inputs), dtype=np.int64)
         encode(inputs, coding.offset, coding.factor, codes, sums)
         return codes, sums

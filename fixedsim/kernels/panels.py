@@ -9,7 +9,8 @@ from numba import types
 from numba.extending import overload
 
 from fixedsim.kernels import tiles
-from fixedsim.kernels.compilation import compiled, inlined
+from fixedsim.kernels.compilation import compiled, inlined, unmanaged
+from fixedsim.kernels.matrices import GROUP, add_matrices, permitted
 from fixedsim.kernels.vector import LANES, lanes, splat32, store
 
 Panels = npt.NDArray[np.integer[Any]]  # uint8 or int16
@@ -20,6 +21,7 @@ Integers = npt.NDArray[np.integer[Any]]
 Block = tuple[int, int, int, int, int, int]
 pasted = numba.njit(inline="always")  # into each caller, before anything is compiled: a part takes its time but once
 _FEW = 2  # vectors up to which packed weights are unpacked for each
+_NEAR = 1 << 18  # bytes of weights that stay in the second cache while all vectors pass
 _BLOCK = 128  # lines, unpacked, of four panels at a time: they stay in the first cache while every vector passes
 
 
@@ -39,10 +41,24 @@ def multiply(bits: int, step: int, panels: Panels, codes: Codes, sums: Words, st
     """
     begin(sums, start, out)
     few = bits < 8 and codes.shape[0] <= _FEW
-    if few:
+    if bits == 8 and step == 1 and codes.shape[0] == out.shape[0] >= GROUP and permitted() == 1:
+        multiply_groups(panels, codes, out)
+    elif few:
         multiply_bytes(bits, step, panels, codes, out)
     else:
-        multiply_lines(bits, step, panels, codes, out)
+        multiply_lines(bits, step, panels, codes, out, 0, out.shape[1] >> 4)
+
+
+@unmanaged
+def multiply_groups(panels: Panels, codes: Codes, out: Words) -> None:
+    """Add the products of bytes, by matrix registers but for the vectors after the last whole group."""
+    count = out.shape[1] >> 4
+    some = max(_NEAR // (codes.shape[1] * 16) & -4, 4)
+    for first in range(0, count, some):
+        last = min(first + some, count)
+        done = add_matrices(panels, codes, out, first, last)
+        if done < codes.shape[0]:
+            multiply_lines(8, 1, panels, codes[done:], out[done:], first, last)
 
 
 @pasted
@@ -58,16 +74,16 @@ def begin(sums: Words, start: Words, out: Words) -> None:
 
 
 @pasted
-def multiply_lines(bits: int, step: int, panels: Panels, codes: Codes, out: Words) -> None:
-    """Add the products with every vector, some lines of four panels at a time, unpacked first if need be."""
+def multiply_lines(bits: int, step: int, panels: Panels, codes: Codes, out: Words, first: int, last: int) -> None:
+    """Add what some panels give with all vectors, some lines of four panels at a time, unpacked first if need be."""
     line, groups = 64 // panels.itemsize, max(8 // bits, 1)
-    count, lines = out.shape[1] >> 4, codes.shape[1] * panels.itemsize >> 2
+    lines = codes.shape[1] * panels.itemsize >> 2
     stride, pace = lines // groups * line, 64 // groups
     dense = bits >= 8
     source = panels if dense else np.empty(4 * _BLOCK * line, panels.dtype)
     between = stride if dense else _BLOCK * line
-    for panel in range(0, count, 4):
-        some = min(count - panel, 4)
+    for panel in range(first, last, 4):
+        some = min(last - panel, 4)
         for begun in range(0, lines, _BLOCK):
             now = min(_BLOCK, lines - begun)
             place = panel * stride + begun // groups * line
