@@ -1,7 +1,7 @@
 """Narrowings as the kernels of sixteen lanes take them, in as few bits as are proven to hold all that they compute."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from fixedsim.casts import Overflow, Rounding
 from fixedsim.execution import PreparedActivation, PreparedNarrowing, ProductKernel, Products
 from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
-from fixedsim.kernels.panels import multiply
+from fixedsim.kernels.panels import encode, multiply
 from fixedsim.kernels.vector import LANES
 from fixedsim.panels import PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import Activation, Form, Narrowing
@@ -22,7 +22,7 @@ _DOUBLING_BITS = 31  # of the first shift
 _WRAPS = {True: layout.WRAPS, False: layout.WRAPS_UNSIGNED}  # by whether the format is signed
 _WIDTHS = (32, 64)
 _TABLE_BITS = 16  # the widest format whose raws a table lists
-_INT32 = Format.integer(32)
+_INT16, _INT32 = Format.integer(16), Format.integer(32)
 _BYTE = 1 << 8
 
 
@@ -210,6 +210,48 @@ class RawTable:
         """The range of the values."""
         return Range(int(self.values.min()), int(self.values.max()))
 
+    @cached_property
+    def pieces(self) -> "Pieces | None":
+        """The table in straight pieces, as few as there are; None where it is not made of such."""
+        for piece in range(_TABLE_BITS - 2, 1, -1):
+            found = Pieces.of(self.values, piece)
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A table of ``2**piece`` raws a piece: ``base`` and each piece's first value above 16 bits of its rise.
+
+    Between, values are on the line to the next piece, rounded half up.
+    """
+
+    piece: int
+    base: int
+    entries: NDArray[np.int32]
+
+    @staticmethod
+    def of(values: Integers, piece: int) -> "Pieces | None":
+        """The pieces, or None where the values are others or do not fit 16 bits."""
+        size = 1 << piece
+        if len(values) % size:
+            return None
+        rows = values.reshape(-1, size)
+        rises = np.append(np.diff(rows[:, 0]), 0)
+        for last in np.unique(np.append(rows[-1:, -1] - rows[-1, 0], [0, 1])).tolist():
+            rises[-1] = last
+            between = (rises[:, None] * np.arange(size) + size // 2) >> piece
+            if np.array_equal(rows[:, :1] + between, rows):
+                break
+        else:
+            return None
+        base = (int(values.min()) + int(values.max()) + 1) // 2
+        firsts = rows[:, 0] - base
+        if any(not Range(int(each.min()), int(each.max())).within(_INT16) for each in (firsts, rises)):
+            return None
+        return Pieces(piece, base, ((firsts << 16) | (rises & 0xFFFF)).astype(np.int32))
+
 
 @lru_cache(maxsize=64)
 def raw_table(activation: Activation, output: Narrowing, read: Format, subject: str) -> RawTable:
@@ -246,10 +288,24 @@ def word_panels(products: Products, rows: Integers) -> Panels:
     return panels
 
 
+class WordSums:
+    """The sums of products of ``vectors`` vectors at a time, in memory that is used again and again."""
+
+    def __init__(self, panels: Panels, vectors: int) -> None:
+        self.panels = panels
+        self.codes = aligned((vectors, panels.width), panels.coding.input_type)
+        self.code_sums = np.empty(vectors, dtype=np.int64)
+        self.out = aligned((vectors, panels.height), np.int32)
+
+    def run(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
+        """The sums ``(vectors, height)`` of inputs ``(vectors, columns)``, good until the next call."""
+        panels, coding = self.panels, self.panels.coding
+        encode(inputs, coding.offset, coding.factor, self.codes, self.code_sums)
+        sums = self.code_sums.astype(np.int32)
+        multiply(coding.bits, coding.step, panels.panels, self.codes, sums, panels.start, self.out)
+        return self.out
+
+
 def word_sums(panels: Panels, inputs: NDArray[Any]) -> NDArray[np.int32]:
     """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included."""
-    codes, sums = panels.codes(inputs)
-    out = aligned((len(inputs), panels.height), np.int32)
-    coding = panels.coding
-    multiply(coding.bits, coding.step, panels.panels, codes, sums.astype(np.int32), panels.start, out)
-    return out
+    return WordSums(panels, len(inputs)).run(inputs)

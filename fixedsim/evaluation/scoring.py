@@ -11,7 +11,7 @@ from fixedsim.kernels import softmax
 
 Progress = Callable[[int, int], None]
 Tokens = NDArray[np.int64]
-_CHUNK = 1 << 20  # logits handled at a time: 8 MiB, which caches hold
+_CHUNK = 5 << 18  # logits handled at a time: 5 MiB, which caches hold
 _LONGEST = 1024  # tokens of a chunk
 
 

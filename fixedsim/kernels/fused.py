@@ -15,7 +15,7 @@ from fixedsim.kernels.lanes import LANE_FIELDS, Constants, narrow_lanes
 from fixedsim.kernels.narrowing import Vector
 from fixedsim.kernels.panels import multiply
 from fixedsim.kernels.steps import accumulate_lanes
-from fixedsim.kernels.vector import LANES, Block, Lanes, cast_like, gather, lanes, store, total
+from fixedsim.kernels.vector import LANES, Block, Lanes, cast_like, gather, lanes, splat32, store, total
 
 Words = npt.NDArray[Any]  # int32
 FIELDS = LANE_FIELDS * LANES  # what the constants of a narrowing take that are the same for all rows
@@ -35,10 +35,11 @@ PLACES = HIDDEN + 1
 COUPLED_FROM, CELL_ZERO, READ_ZERO, CODE_ZERO = range(4)
 CENTRES = 4
 
-INPUT, FORGET, CANDIDATE, OUTPUT = range(4)
-# Choices of an LSTM; then where the table of each gate begins, at the raw that is its zero point, and the cell's.
-JOINT, COUPLED, TABLES = range(3)
-CHOICES = TABLES + 5
+INPUT, FORGET, CANDIDATE, OUTPUT, CELL_ACTIVATION = range(5)
+# Choices of an LSTM; then, for each gate's table and the cell's: the place of the raw that is its zero point, or of the
+# first of its pieces; the bits of a piece's raws, or 0; the zero point less the lowest raw; what is added to all values.
+JOINT, COUPLED, TABLES, PIECES, LOWEST, BASES = 0, 1, 2, 7, 12, 17
+CHOICES = 22
 
 
 @inlined
@@ -106,6 +107,22 @@ def product(left: Lanes, right: Lanes, constants: Constants) -> Lanes:
 
 
 @inlined
+def looked_up(read: Lanes, which: int, choices: Vector, tables: Words) -> Lanes:
+    """Return sixteen values of a table, of raws less their zero point.
+
+    Each raw has an entry; or a piece has one, its value at the first raw above 16 bits of its rise, and the values
+    between are on the line to the next, rounded half up.
+    """
+    piece = choices[PIECES + which]
+    if piece == 0:
+        return gather(tables, choices[TABLES + which], read)
+    raw, by = read + splat32(choices[LOWEST + which]), splat32(piece)
+    entry = gather(tables, choices[TABLES + which], raw >> by)
+    rise = ((entry << splat32(16)) >> splat32(16)) * (raw & splat32((1 << piece) - 1))
+    return (entry >> splat32(16)) + splat32(choices[BASES + which]) + ((rise + splat32((1 << piece) >> 1)) >> by)
+
+
+@inlined
 def advanced(
     gates: Words,
     before: Lanes,
@@ -159,14 +176,14 @@ def lstm_step(
             for which in range(choices[COUPLED], 4):
                 row = (which - choices[COUPLED]) * units + unit
                 read = preactivated(which, row, width, choices[JOINT], both, places, rows, flags, counts, used)
-                store(gates, which * LANES, gather(tables, choices[TABLES + which], cast_like(read, tables)))
+                store(gates, which * LANES, looked_up(cast_like(read, tables), which, choices, tables))
             if choices[COUPLED]:
                 store(gates, INPUT * LANES, centre(centres, COUPLED_FROM) - gate(gates, FORGET))
             place = sequence * units + unit
             before = lanes(cells, place) - centre(centres, READ_ZERO)
             after = advanced(gates, before, of_cell, flags, counts, used)
             read = cast_like(celled(after, CELL_INPUT, of_cell, flags, counts, used), tables)
-            activated = gather(tables, choices[TABLES + 4], read)
+            activated = looked_up(read, CELL_ACTIVATION, choices, tables)
             now = product(gate(gates, OUTPUT), activated, of_cell)
             now = celled(now, HIDDEN, of_cell, flags, counts, used)
             if active[sequence]:

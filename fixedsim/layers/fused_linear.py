@@ -13,7 +13,7 @@ from fixedsim.execution import PreparedActivation
 from fixedsim.formats import Format
 from fixedsim.kernels import fused as layout
 from fixedsim.kernels.vector import LANES
-from fixedsim.lanes import LaneStage, RawTable, lane_stage, raw_table, word_panels, word_sums, words
+from fixedsim.lanes import LaneStage, RawTable, WordSums, lane_stage, raw_table, word_panels, word_sums, words
 from fixedsim.panels import Panels
 from fixedsim.profiles.datapath import BiasStage, Narrowing
 
@@ -93,6 +93,20 @@ class FusedLinear:
         if self.table is None:
             return np.zeros(0, dtype=np.int32), 0
         return self.table.values.astype(np.int32), self.table.start
+
+    def step(self, raws: NDArray[Any], sums: WordSums, counts: Integers) -> NDArray[Any]:
+        """What :meth:`run` gives for as many vectors as ``sums`` takes, which are those of :meth:`sums`."""
+        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
+        found = sums.run(raws - zero if zero else raws)
+        if self._plain is not None:
+            return found[:, : self.rows].copy()
+        output = np.empty((len(raws), self.panels.height), dtype=self.output_type)
+        self._finish(found, output, counts)
+        return output[:, : self.rows]
+
+    def sums(self, vectors: int) -> WordSums:
+        """The memory of steps of so many vectors."""
+        return WordSums(self._plain or self.panels, vectors)
 
     @property
     def batch(self) -> int:

@@ -21,6 +21,7 @@ from fixedsim.lanes import (
     LaneStage,
     RawTable,
     UnfitError,
+    WordSums,
     lane_stage,
     padded,
     raw_table,
@@ -98,6 +99,16 @@ class FusedState:
             self.cell[back] = initial.cell[back]
 
 
+@dataclass(frozen=True, eq=False)
+class StepMemory:
+    """What single steps of a batch use again and again; ``sums`` is None where accumulators step."""
+
+    sums: WordSums | None
+    order: Integers
+    active: Integers
+    codes: NDArray[Any]
+
+
 class FusedLstm:
     """The panels, constants and tables of one LSTM.
 
@@ -131,8 +142,8 @@ class FusedLstm:
         cell = [stages[place].packed(_CELL_BITS, LANES).reshape(-1) for place in layout.CELL_PLACES]
         self.constants = np.concatenate(cell)
         self.centres = self._pack_centres()
-        self.tables, starts = _joined(tables)
-        self.choices = np.array([path.joint, path.coupled is not None, *starts], dtype=np.int64)
+        self.tables, of_tables = _joined(tables)
+        self.choices = np.array([path.joint, path.coupled is not None, *of_tables], dtype=np.int64)
         self.masks = np.where(np.arange(self.width) < self.units, -1, 0).astype(np.int32)
 
     @cached_property
@@ -250,8 +261,7 @@ class FusedLstm:
 
         The overflows of these are added to ``counts`` (2,).
         """
-        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
-        centred = raws - zero if zero else raws
+        centred = raws - self._input_zero if self._input_zero else raws
         if isinstance(self.inputs, Panels):
             return word_sums(self.inputs, centred)
         start = np.asarray(self.products[0].start.low, dtype=np.int64)
@@ -277,11 +287,31 @@ class FusedLstm:
             output[np.arange(steps)[:, None] >= course.lengths] = padding
         return output
 
-    def step(self, raws: NDArray[Any], state: FusedState, order: Integers, active: Integers) -> NDArray[Any]:
+    def step(self, raws: NDArray[Any], state: FusedState, memory: "StepMemory") -> NDArray[Any]:
         """The hidden state ``(B, units)`` after one step for inputs ``(B, inputs)``; ``state`` goes on."""
-        codes = np.empty((1, len(raws), self.width), dtype=state.codes.dtype)
-        self.advance(order, self.totals(raws, state.step_counts), state, active, codes)
-        return self._hidden(codes)[0]
+        if memory.sums is None:
+            totals = self.totals(raws, state.step_counts)
+        else:
+            totals = memory.sums.run(raws - self._input_zero if self._input_zero else raws)
+        self.advance(memory.order, totals, state, memory.active, memory.codes)
+        return self._hidden(memory.codes)[0].copy()
+
+    def memory(self, batch: int) -> "StepMemory":
+        """The memory of steps of so many sequences."""
+        kind = (
+            self.recurrent.operands if isinstance(self.recurrent, RecurrentSteps) else self.recurrent.coding.input_type
+        )
+        return StepMemory(
+            WordSums(self.inputs, batch) if isinstance(self.inputs, Panels) else None,
+            np.arange(batch),
+            np.ones(batch, dtype=np.int64),
+            np.empty((1, batch, self.width), dtype=kind),
+        )
+
+    @cached_property
+    def _input_zero(self) -> int:
+        """What is subtracted from inputs before they are multiplied."""
+        return 0 if self.path.folded_zero_point else self.path.input.zero_point
 
     def _hidden(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The raws ``(T, B, units)`` of codes ``(T, B, width)``."""
@@ -412,14 +442,19 @@ def _coupled_table(path: LstmDatapath, forget: RawTable | None) -> RawTable:
 
 
 def _joined(tables: list[RawTable]) -> tuple[NDArray[np.int32], list[int]]:
-    """The tables one after the other, each once, and where the zero point of each stands."""
+    """The tables one after the other, each once, and the choices that say where and how they stand."""
     places: dict[bytes, int] = {}
-    parts, starts, length = [], [], 0
+    parts: list[NDArray[np.int32]] = []
+    starts, pieces, lowest, bases = [], [], [], []
     for table in tables:
-        key = table.values.tobytes()
+        straight = table.pieces
+        entries = table.values.astype(np.int32) if straight is None else straight.entries
+        key = entries.tobytes()
         if key not in places:
-            places[key] = length
-            parts.append(table.values.astype(np.int32))
-            length += len(table.values)
-        starts.append(places[key] + table.start)
-    return np.concatenate(parts), starts
+            places[key] = sum(map(len, parts))
+            parts.append(entries)
+        starts.append(places[key] + (table.start if straight is None else 0))
+        pieces.append(0 if straight is None else straight.piece)
+        lowest.append(table.start)
+        bases.append(0 if straight is None else straight.base)
+    return np.concatenate(parts), [*starts, *pieces, *lowest, *bases]

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fixedsim.arrays import to_raw
+from fixedsim.arrays import checked_raws, to_raw
 from fixedsim.errors import InputError, ModelError
+from fixedsim.formats import Format
 from fixedsim.layers.embedding import Embedding
+from fixedsim.layers.fused_linear import FusedLinear
 from fixedsim.layers.fused_lstm import FusedLstm
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm, State
@@ -55,13 +57,20 @@ class Stream:
         if values.ndim != axes or len(values) != self.batch:
             wanted = f"({self.batch},)" if axes == 1 else f"({self.batch}, features)"
             raise InputError(f"inputs of a step must be {wanted}, not of shape {values.shape}")
-        if values.dtype.kind == "f" and self.model.input_format is not None:
-            values = to_raw(values, self.model.input_format)
-        values = values[None]
+        form = self.model.input_format
+        values = (values if form is None else self._checked(values, form))[None]
         for part in self._parts:
             values = part.step(values)
         output: Values = values[0]
         return output
+
+    def _checked(self, values: Values, form: Format) -> Values:
+        """Raws of the first layer's inputs."""
+        first = self.model.layers[0]
+        width = first.input_matrix.inputs if isinstance(first, Lstm) else first.matrix.inputs
+        if values.shape[1] != width:
+            raise InputError(f"inputs of a step must be ({self.batch}, {width}), not of shape {values.shape}")
+        return to_raw(values, form) if values.dtype.kind == "f" else checked_raws(values, form, "inputs")
 
     @property
     def state(self) -> dict[str, tuple[Values, Values]]:
@@ -87,6 +96,18 @@ class _Stateless:
         """Nothing is kept."""
 
 
+class _FusedLinear(_Stateless):
+    """A fully connected layer over the fused kernel, in memory of its own."""
+
+    def __init__(self, layer: Linear, fused: FusedLinear, batch: int) -> None:
+        super().__init__(layer)
+        self.fused, self._counts = fused, np.zeros((4, 2), dtype=np.int64)
+        self._sums = fused.sums(batch)
+
+    def step(self, values: Values) -> Values:
+        return self.fused.step(values[0], self._sums, self._counts)[None]
+
+
 class _General:
     """An LSTM over the general step."""
 
@@ -107,12 +128,11 @@ class _Fused:
 
     def __init__(self, layer: Lstm, fused: FusedLstm, batch: int) -> None:
         self.layer, self.fused, self.batch = layer, fused, batch
-        self._active, self._order = np.ones(batch, dtype=np.int64), np.arange(batch)
+        self._memory = fused.memory(batch)
         self.reset()
 
     def step(self, values: Values) -> Values:
-        raws = self.layer.checked(values)[0]
-        return self.fused.step(raws, self._kept, self._order, self._active)[None]
+        return self.fused.step(values[0], self._kept, self._memory)[None]
 
     @property
     def state(self) -> State:
@@ -122,13 +142,15 @@ class _Fused:
         self._kept = self.fused.state(*self.layer.initial_state(self.batch))
 
 
-_Part = _Stateless | _General | _Fused
+_Part = _Stateless | _FusedLinear | _General | _Fused
 
 
 def _part(layer: Layer, model: "Model", batch: int) -> _Part:
     if layer.name in model.last:
         raise ModelError(f"{layer.name} must give an output for each step of a stream, not the last one only")
     match layer:
+        case Linear() if layer.fused is not None:
+            return _FusedLinear(layer, layer.fused, batch)
         case Embedding() | Linear():
             return _Stateless(layer)
         case Lstm():
