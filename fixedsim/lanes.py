@@ -14,7 +14,7 @@ from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.panels import encode, multiply
 from fixedsim.kernels.vector import LANES
-from fixedsim.panels import PanelKind, Panels, aligned
+from fixedsim.panels import DENSE, PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import Activation, Form, Narrowing
 
 Integers = NDArray[np.int64]
@@ -308,4 +308,4 @@ class WordSums:
 
 def word_sums(panels: Panels, inputs: NDArray[Any]) -> NDArray[np.int32]:
     """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included."""
-    return WordSums(panels, len(inputs)).run(inputs)
+    return WordSums(panels if len(inputs) < DENSE else panels.dense, len(inputs)).run(inputs)

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from fixedsim.bounds import Range
 from fixedsim.kernels.compilation import cpu_features
-from fixedsim.kernels.panels import add_window, encode, multiply
+from fixedsim.kernels.matrices import AVAILABLE as MATRICES
+from fixedsim.kernels.panels import add_window, encode, join_halves, multiply
+from fixedsim.kernels.tiles import unpacked
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.int32]
 VARIABLE = "FIXEDSIM_KERNELS"
 ROWS = 16  # of a panel
+DENSE = 16  # vectors
+_SLACK = 1024  # bytes that may be read after the last panel
 _LINE = 64  # bytes of a panel that are read at once
 _HALVES = Range(-(1 << 15) - 128, (1 << 15) - 129)  # what two signed bytes hold
 _INT8, _INT16, _INT32 = (Range(-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for bits in (8, 16, 32))
@@ -179,10 +183,10 @@ def _offset(inputs: Range, held: Range) -> int:
 
 
 def aligned(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
-    """An array of whatever is there, whose first element stands at a multiple of a line's bytes."""
+    """An array of whatever is there that starts at a multiple of a line's bytes, with more bytes after it."""
     size = np.dtype(kind).itemsize
     count = math.prod(shape)
-    spare = np.empty(count + _LINE // size, dtype=kind)
+    spare = np.empty(count + (_LINE + _SLACK) // size, dtype=kind)
     first = -spare.ctypes.data % _LINE // size
     return spare[first : first + count].reshape(shape)
 
@@ -235,6 +239,17 @@ class Panels:
         """The constants modulo 2**32, ``(1, height)``, for :func:`fixedsim.kernels.panels.multiply`."""
         return self.constants.astype(np.int32)[None, :]
 
+    @cached_property
+    def dense(self) -> "Panels":
+        """The same with unpacked weights, which are quicker for batches of :data:`DENSE` vectors and more."""
+        bits = self.coding.bits
+        if bits >= 8:
+            return self
+        lines = unpacked(self.panels.reshape(-1, _LINE), bits)
+        panels = aligned((lines.size,), lines.dtype)
+        panels[:] = lines.reshape(-1)
+        return replace(self, coding=replace(self.coding, kind=PanelKind.DOT8, bits=8), panels=panels)
+
     def codes(self, inputs: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], Integers]:
         """The codes ``(N * parts, width)`` of inputs ``(N, columns)``, and ``factor`` times the sum of each vector's.
 
@@ -248,13 +263,19 @@ class Panels:
 
     def multiply(self, inputs: NDArray[np.integer[Any]]) -> NDArray[np.signedinteger[Any]]:
         """The exact sums of products ``(N, rows)``: int32 where every sum fits 32 bits, else int64."""
+        if len(inputs) >= DENSE and self.dense is not self:
+            return self.dense.multiply(inputs)
         codes, sums = self.codes(inputs)
-        shape, coding = (len(inputs), self.height), self.coding
-        if self.window is None:
-            short = np.empty(shape, dtype=np.int32)
+        if self.window is not None:
+            return self._wide(codes, sums)[:, : self.rows]
+        short, coding = aligned((len(inputs), self.height), np.int32), self.coding
+        if MATRICES and coding.parts == 2 and len(codes) >= DENSE:
+            both, none = aligned((len(codes), self.height), np.int32), np.zeros(len(codes), dtype=np.int32)
+            multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both)
+            join_halves(both, coding.step, sums.astype(np.int32), self.start, short)
+        else:
             multiply(coding.bits, coding.step, self.panels, codes, sums.astype(np.int32), self.start, short)
-            return short[:, : self.rows]
-        return self._wide(codes, sums)[:, : self.rows]
+        return short[:, : self.rows]
 
     def _wide(self, codes: NDArray[Any], sums: Integers) -> Integers:
         """The sums of products ``(N, height)``, those of each window in 32 bits."""

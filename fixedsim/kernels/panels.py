@@ -225,6 +225,22 @@ def unpack(
 
 
 @compiled
+def join_halves(both: Words, step: int, sums: Words, start: Words, out: Words) -> None:
+    """Write ``out`` (N, R) of what the lower and the upper bytes of each vector give, ``both`` (2 N, R).
+
+    ``step``, ``sums`` (N,) and ``start`` (1, R) are those of :func:`multiply`; all is modulo 2**32.
+    """
+    source, first, target = both.reshape(-1), start.reshape(-1), out.reshape(-1)
+    pitch, by, shift = out.shape[1], splat32(step), splat32(8)
+    for vector in range(out.shape[0]):
+        added = splat32(sums[vector])
+        for row in range(0, pitch, LANES):
+            place = 2 * vector * pitch + row
+            value = lanes(source, place) + (lanes(source, place + pitch) << shift)
+            store(target, vector * pitch + row, value * by + lanes(first, row) + added)
+
+
+@compiled
 def encode(inputs: Integers, offset: int, factor: int, codes: Codes, sums: Wide) -> None:
     """Write the codes ``inputs[n, k] - offset`` of each vector, then zeros, and to ``sums`` ``factor`` times their sum.
 

@@ -31,7 +31,7 @@ from fixedsim.lanes import (
     words,
 )
 from fixedsim.layers.lstm_stages import gate_format
-from fixedsim.panels import Panels
+from fixedsim.panels import DENSE, Panels
 from fixedsim.profiles.datapath import GATES, BiasStage, Hazard, LstmDatapath, Narrowing
 
 if TYPE_CHECKING:
@@ -344,7 +344,8 @@ class FusedLstm:
         )
         rows = state.sums, self.row_constants
         if isinstance(self.recurrent, Panels):
-            panels, coding = self.recurrent, self.recurrent.coding
+            panels = self.recurrent if len(state.codes) < DENSE else self.recurrent.dense
+            coding = panels.coding
             matrix = panels.panels, panels.start
             layout.lstm_steps(order, totals, matrix, (coding.bits, coding.step, coding.factor), rows, *shared)
         else:
