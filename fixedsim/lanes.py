@@ -12,7 +12,7 @@ from fixedsim.casts import Overflow, Rounding
 from fixedsim.execution import PreparedActivation, PreparedNarrowing, ProductKernel, Products
 from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
-from fixedsim.kernels.panels import encode, multiply
+from fixedsim.kernels.panels import encode
 from fixedsim.kernels.vector import LANES
 from fixedsim.panels import DENSE, PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import Activation, Form, Narrowing
@@ -291,21 +291,20 @@ def word_panels(products: Products, rows: Integers) -> Panels:
 class WordSums:
     """The sums of products of ``vectors`` vectors at a time, in memory that is used again and again."""
 
-    def __init__(self, panels: Panels, vectors: int) -> None:
+    def __init__(self, panels: Panels, vectors: int, out: NDArray[np.int32] | None = None) -> None:
         self.panels = panels
         self.codes = aligned((vectors, panels.width), panels.coding.input_type)
         self.code_sums = np.empty(vectors, dtype=np.int64)
-        self.out = aligned((vectors, panels.height), np.int32)
+        self.out = aligned((vectors, panels.height), np.int32) if out is None else out
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
         """The sums ``(vectors, height)`` of inputs ``(vectors, columns)``, good until the next call."""
         panels, coding = self.panels, self.panels.coding
         encode(inputs, coding.offset, coding.factor, self.codes, self.code_sums)
-        sums = self.code_sums.astype(np.int32)
-        multiply(coding.bits, coding.step, panels.panels, self.codes, sums, panels.start, self.out)
+        panels.multiply_codes(self.codes, self.code_sums.astype(np.int32), self.out)
         return self.out
 
 
-def word_sums(panels: Panels, inputs: NDArray[Any]) -> NDArray[np.int32]:
-    """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included."""
-    return WordSums(panels if len(inputs) < DENSE else panels.dense, len(inputs)).run(inputs)
+def word_sums(panels: Panels, inputs: NDArray[Any], out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+    """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included, written to ``out``."""
+    return WordSums(panels if len(inputs) < DENSE else panels.dense, len(inputs), out).run(inputs)

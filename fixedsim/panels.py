@@ -7,9 +7,11 @@ wraps at 32 bits on the way is right at the end, where the sum itself fits 32 bi
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from fixedsim.bounds import Range
 from fixedsim.kernels.compilation import cpu_features
 from fixedsim.kernels.matrices import AVAILABLE as MATRICES
-from fixedsim.kernels.panels import add_window, encode, join_halves, multiply
+from fixedsim.kernels.panels import add_window, encode, join_halves, multiply, multiply_swept
 from fixedsim.kernels.tiles import unpacked
 
 Integers = NDArray[np.int64]
@@ -26,6 +28,7 @@ Words = NDArray[np.int32]
 VARIABLE = "FIXEDSIM_KERNELS"
 ROWS = 16  # of a panel
 DENSE = 16  # vectors
+_FAR = 1 << 20  # bytes of weights from which near caches lose some between one vector and the next
 _SLACK = 1024  # bytes that may be read after the last panel
 _LINE = 64  # bytes of a panel that are read at once
 _HALVES = Range(-(1 << 15) - 128, (1 << 15) - 129)  # what two signed bytes hold
@@ -274,8 +277,22 @@ class Panels:
             multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both)
             join_halves(both, coding.step, sums.astype(np.int32), self.start, short)
         else:
-            multiply(coding.bits, coding.step, self.panels, codes, sums.astype(np.int32), self.start, short)
+            self.multiply_codes(codes, sums.astype(np.int32), short)
         return short[:, : self.rows]
+
+    def multiply_codes(self, codes: NDArray[Any], sums: Words, out: Words) -> None:
+        """Write to ``out`` (N, height) the sums of products of codes and what :meth:`codes` gives with them."""
+        coding = self.coding
+        if len(codes) == 1 and self.panels.nbytes > _FAR:
+            backward = next(self._turns) % 2 == 1
+            multiply_swept(backward, coding.bits, coding.step, self.panels, codes, sums, self.start, out)
+        else:
+            multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out)
+
+    @cached_property
+    def _turns(self) -> Iterator[int]:
+        """How often a single vector was multiplied."""
+        return count()
 
     def _wide(self, codes: NDArray[Any], sums: Integers) -> Integers:
         """The sums of products ``(N, height)``, those of each window in 32 bits."""

@@ -13,6 +13,7 @@ Progress = Callable[[int, int], None]
 Tokens = NDArray[np.int64]
 _CHUNK = 5 << 18  # logits handled at a time: 5 MiB, which caches hold
 _LONGEST = 1024  # tokens of a chunk
+_GROUP = 16  # tokens that kernels of products take together
 
 
 def pieces(steps: int, vocabulary: int, chunk: int | None) -> Iterator[slice]:
@@ -23,7 +24,9 @@ def pieces(steps: int, vocabulary: int, chunk: int | None) -> Iterator[slice]:
     """
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk must be at least 1 token, not {chunk}")
-    length = min(max(1, _CHUNK // vocabulary), _LONGEST) if chunk is None else chunk
+    length = chunk or min(max(1, _CHUNK // vocabulary), _LONGEST)
+    if chunk is None and length > _GROUP:
+        length -= length % _GROUP
     return (slice(first, min(first + length, steps)) for first in range(0, steps, length))
 
 

@@ -22,6 +22,7 @@ Block = tuple[int, int, int, int, int, int]
 pasted = numba.njit(inline="always")  # into each caller, before anything is compiled: a part takes its time but once
 _FEW = 2  # vectors up to which packed weights are unpacked for each
 _NEAR = 1 << 18  # bytes of weights that stay in the second cache while all vectors pass
+_SWEPT = 1 << 16  # bytes of weights at a time where their order alternates
 _BLOCK = 128  # lines, unpacked, of four panels at a time: they stay in the first cache while every vector passes
 
 
@@ -59,6 +60,28 @@ def multiply_groups(panels: Panels, codes: Codes, out: Words) -> None:
         done = add_matrices(panels, codes, out, first, last)
         if done < codes.shape[0]:
             multiply_lines(8, 1, panels, codes[done:], out[done:], first, last)
+
+
+@compiled
+def multiply_swept(
+    backward: bool, bits: int, step: int, panels: Panels, codes: Codes, sums: Words, start: Words, out: Words
+) -> None:
+    """Do what :func:`multiply` does for one vector, some panels at a time, from the last to the first if ``backward``.
+
+    Where calls alternate, each begins with the panels that the one before read last, which caches still hold.
+    """
+    count = out.shape[1] >> 4
+    size = panels.size // count
+    some = max(_SWEPT // (size * panels.itemsize) & -4, 4)
+    parts = (count + some - 1) // some
+    source, target = start.reshape(-1), out.reshape(-1)
+    for part in range(parts):
+        first = (parts - 1 - part if backward else part) * some
+        last = min(first + some, count)
+        rows = (last - first) * 16
+        beginning = source[first * 16 : last * 16].reshape((1, rows))
+        there = target[first * 16 : last * 16].reshape((1, rows))
+        multiply(bits, step, panels[first * size : last * size], codes, sums, beginning, there)
 
 
 @pasted

@@ -90,21 +90,38 @@ class Embedding:
         Raises:
             InputError: a token outside the vocabulary, or not two axes of integers.
         """
+        self.check(tokens)
+        if engine == "kernels":
+            raws = self.raws[tokens]
+            self.count(tokens, recorder)
+        else:
+            raws = self._specify(tokens)
+        recorder.record(f"{self.name}.output", raws)
+        return raws
+
+    @property
+    def raws(self) -> NDArray[np.integer[Any]]:
+        """The output raws of every token ``(vocabulary, features)``."""
+        return self._narrowed[0]
+
+    def count(self, tokens: Integers, recorder: Recorder) -> None:
+        """Count the overflows of the outputs of tokens ``(steps, batch)``."""
+        overflows = self._narrowed[1]
+        counts = overflows[tokens].reshape(-1, 2).sum(axis=0) if overflows.any() else (0, 0)
+        recorder.count(f"{self.name}.output", tokens.size * self.table.shape[1], counts)
+
+    def check(self, tokens: NDArray[np.integer[Any]]) -> None:
+        """Refuse what is no tokens ``(steps, batch)``.
+
+        Raises:
+            InputError: a token outside the vocabulary, or not two axes of integers.
+        """
         words = self.table.shape[0]
         if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
             raise InputError(f"tokens of {self.name} must be integers (T, N), not {tokens.dtype}{tokens.shape}")
         if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < words:
             outside = tokens[(tokens < 0) | (tokens >= words)]
             raise InputError(f"token must be in 0..{words - 1} (the vocabulary of {self.name}), not {outside[0]}")
-        if engine == "kernels":
-            table, overflows = self._narrowed
-            raws = table[tokens]
-            counts = overflows[tokens].reshape(-1, 2).sum(axis=0) if overflows.any() else (0, 0)
-            recorder.count(f"{self.name}.output", raws.size, counts)
-        else:
-            raws = self._specify(tokens)
-        recorder.record(f"{self.name}.output", raws)
-        return raws
 
     def _specify(self, tokens: Integers) -> Integers:
         constants = self.multiplier.tolist(), self.shift.tolist()

@@ -14,7 +14,7 @@ from fixedsim.formats import Format
 from fixedsim.kernels import fused as layout
 from fixedsim.kernels.vector import LANES
 from fixedsim.lanes import LaneStage, RawTable, WordSums, lane_stage, raw_table, word_panels, word_sums, words
-from fixedsim.panels import Panels
+from fixedsim.panels import Panels, aligned
 from fixedsim.profiles.datapath import BiasStage, Narrowing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products at a time: 1 MiB, which caches hold
-_BATCH = 32  # vectors at a time at least: each weight is read for all of them
+_BATCH = 128  # vectors at a time at least: each weight is read for all of them
 
 
 class FusedLinear:
@@ -119,14 +119,15 @@ class FusedLinear:
         These are of the accumulator, the sum, the pre-activation and the output.
         """
         zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
-        if self._plain is not None:
-            return word_sums(self._plain, raws - zero if zero else raws)[:, : self.rows]
-        output = np.empty((len(raws), self.panels.height), dtype=self.output_type)
+        panels = self._plain or self.panels
+        output = aligned((len(raws), panels.height), self.output_type)
         for first in range(0, len(raws), self.batch):
-            part = raws[first : first + self.batch]
-            self._finish(
-                word_sums(self.panels, part - zero if zero else part), output[first : first + self.batch], counts
-            )
+            part, there = raws[first : first + self.batch], output[first : first + self.batch]
+            centred = part - zero if zero else part
+            if self._plain is None:
+                self._finish(word_sums(panels, centred), there, counts)
+            else:
+                word_sums(panels, centred, there)
         return output[:, : self.rows]
 
     def _finish(self, sums: NDArray[np.int32], output: NDArray[Any], counts: Integers) -> None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products of the inputs at a time: 1 MiB, which caches hold
+_TABLE_SHARE = 4  # tokens read, times this, that make a table of a vocabulary worth its making
+_LARGEST_TABLE = 1 << 25  # words: 128 MiB
 _CELL_BITS = 64
 _INT32 = Format.integer(32)
 _CELL = ("forget_product", "input_product", "forget_addend", "input_addend", "cell", "cell_input", "hidden")
@@ -120,6 +122,8 @@ class FusedLstm:
         _require_shape(layer)
         path = layer.datapath
         self.path = path
+        self._tokens = 0
+        self._embedded: tuple[NDArray[Any], NDArray[np.int32]] | None = None
         self.units, self.width = layer.units, padded(layer.units)
         self.products = layer.accumulators.input_products, layer.accumulators.recurrent_products
         self.written, self.read_hidden = layer.written_format, layer.state_format
@@ -267,21 +271,46 @@ class FusedLstm:
         start = np.asarray(self.products[0].start.low, dtype=np.int64)
         return np.ascontiguousarray(self.inputs.run(centred.astype(np.int64), start, counts)[:, self._order])
 
+    def embedded(self, vectors: NDArray[Any], tokens: int) -> NDArray[np.int32] | None:
+        """The sums of products ``(vocabulary, height)`` of every vector of an embedding, to be read by token.
+
+        None as long as fewer tokens were read, ``tokens`` now, than make up for the table, or where it would be large.
+        """
+        found, self._tokens = self._embedded, self._tokens + tokens
+        if found is not None and found[0] is vectors:
+            return found[1]
+        worthwhile = self._tokens * _TABLE_SHARE >= len(vectors) and len(vectors) * self.height <= _LARGEST_TABLE
+        if not worthwhile or not isinstance(self.inputs, Panels):
+            return None
+        table: NDArray[np.int32] = self.totals(vectors, np.zeros(2, dtype=np.int64))
+        self._embedded = vectors, table
+        return table
+
     def run(
-        self, raws: NDArray[Any], state: FusedState, initial: FusedState, course: Course, padding: int
+        self,
+        inputs: NDArray[Any],
+        state: FusedState,
+        initial: FusedState,
+        course: Course,
+        padding: int,
+        table: NDArray[np.int32] | None = None,
     ) -> NDArray[Any]:
         """The hidden state ``(T, B, units)`` of every step for inputs ``(T, B, inputs)``; ``state`` goes on.
 
-        ``initial`` is what a reset puts back; past a sequence's end stands ``padding``.
+        With a ``table`` of :meth:`embedded` the inputs are tokens ``(T, B)``. ``initial`` is what a reset puts back;
+        past a sequence's end stands ``padding``.
         """
-        steps, batch, inputs = raws.shape
+        steps, batch = inputs.shape[:2]
         codes = np.zeros((steps, batch, self.width), dtype=state.codes.dtype)
         longest = max(1, _CHUNK // max(1, batch * len(self._order)))
         for first, end in course.segments(steps, longest):
             state.put_back(initial, course.put_back(first, batch))
-            totals = self.totals(raws[first:end].reshape((end - first) * batch, inputs), state.step_counts)
-            active = course.active(first, batch).astype(np.int64)
-            self.advance(np.arange(len(totals)), totals, state, active, codes[first:end])
+            order, totals = np.arange((end - first) * batch), table
+            if totals is None:
+                totals = self.totals(inputs[first:end].reshape(len(order), inputs.shape[2]), state.step_counts)
+            else:
+                order = inputs[first:end].reshape(-1)
+            self.advance(order, totals, state, course.active(first, batch).astype(np.int64), codes[first:end])
         output = self._hidden(codes)
         if course.lengths is not None:
             output[np.arange(steps)[:, None] >= course.lengths] = padding
@@ -293,8 +322,17 @@ class FusedLstm:
             totals = self.totals(raws, state.step_counts)
         else:
             totals = memory.sums.run(raws - self._input_zero if self._input_zero else raws)
-        self.advance(memory.order, totals, state, memory.active, memory.codes)
+        return self.step_from(totals, memory.order, state, memory)
+
+    def step_from(self, totals: NDArray[Any], order: Integers, state: FusedState, memory: "StepMemory") -> NDArray[Any]:
+        """What :meth:`step` gives for the rows ``order`` (B,) of the inputs' sums of products."""
+        self.advance(order, totals, state, memory.active, memory.codes)
         return self._hidden(memory.codes)[0].copy()
+
+    @property
+    def height(self) -> int:
+        """The rows of the sums of products, padded ones included."""
+        return len(self._order)
 
     def memory(self, batch: int) -> "StepMemory":
         """The memory of steps of so many sequences."""

@@ -391,11 +391,42 @@ class Lstm:
         except UnfitError:
             return None
 
+    def run_tokens(
+        self,
+        tokens: Integers,
+        vectors: NDArray[np.integer[Any]],
+        recorder: Recorder,
+        *,
+        state: State | None = None,
+        reset: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[np.integer[Any]], State] | None:
+        """What :meth:`run` gives for the ``vectors`` (vocabulary, inputs) of tokens ``(steps, batch)``, without traces.
+
+        None where a table of what all vectors sum up to is not worthwhile.
+
+        Raises:
+            InputError: a state that does not fit.
+        """
+        if recorder.wanted or self.fused is None:
+            return None
+        table = self.fused.embedded(vectors, tokens.size)
+        if table is None:
+            return None
+        batch = tokens.shape[1]
+        now = self.initial_state(batch) if state is None else self.check_state(state, batch)
+        return self._run_fused(self.fused, tokens, now, Course(None, reset), recorder, table)
+
     def _run_fused(
-        self, fused: FusedLstm, raws: NDArray[np.integer[Any]], now: State, course: Course, recorder: Recorder
+        self,
+        fused: FusedLstm,
+        inputs: NDArray[np.integer[Any]],
+        now: State,
+        course: Course,
+        recorder: Recorder,
+        table: NDArray[np.int32] | None = None,
     ) -> tuple[NDArray[np.integer[Any]], State]:
         state, initial = fused.state(*now), fused.state(*self.initial_state(len(now.hidden)))
-        output = fused.run(raws, state, initial, course, self.output_format.zero_point)
+        output = fused.run(inputs, state, initial, course, self.output_format.zero_point, table)
         accumulator, counts = fused.counts(state)
         self._count(recorder, _Steps({}, counts, accumulator), output.size)
         return output, State(*fused.raws(state))

@@ -97,7 +97,11 @@ class Run:
         after: State = {}
         form = None
         valid, reset = self.valid, self.reset
-        for layer in self.layers:
+        layers = self.layers
+        read = self._tokens_read(values, recorder, after)
+        if read is not None:
+            values, form, layers = read, output_format(layers[1]), layers[2:]
+        for layer in layers:
             values = self._boundary(values, form, layer)
             if isinstance(layer, Reversal) and reset is not None:  # a reset stays with the step that it stands before
                 reset = np.take_along_axis(reset, reversal(reset.shape[0], reset.shape[1], self.lengths), axis=0)
@@ -112,6 +116,23 @@ class Run:
                 if len(trace) == len(self.valid):
                     recorder.traces[name] = np.where(self.valid[:, :, None], trace, 0)
         return RunResult(values, form, after, recorder.traces, recorder.counts)
+
+    def _tokens_read(self, tokens: NDArray[Any], recorder: Recorder, after: State) -> NDArray[Any] | None:
+        """What the second layer gives where it is an LSTM that can read the embedding before it from a table."""
+        match self.layers[:2]:
+            case (Embedding() as embedding, Lstm() as lstm) if self.engine == "kernels" and self.valid is None:
+                if lstm.name in self.last:
+                    return None
+                embedding.check(tokens)
+                state = self._integer_state(lstm)
+                found = lstm.run_tokens(tokens, embedding.raws, recorder, state=state, reset=self.reset)
+                if found is None:
+                    return None
+                embedding.count(tokens, recorder)
+                output, after[lstm.name] = found
+                return output
+            case _:
+                return None
 
     def _boundary(self, values: NDArray[Any], form: Any, layer: Layer) -> NDArray[Any]:
         """Raws for an integer layer, reals for a float64 one."""

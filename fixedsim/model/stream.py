@@ -41,7 +41,7 @@ class Stream:
             raise InputError(f"batch must be at least 1, not {batch}")
         self.model = model
         self.batch = batch
-        self._parts = [_part(layer, model, batch) for layer in model.layers]
+        self._parts = _parts(model, batch)
 
     def step(self, inputs: ArrayLike) -> Values:
         """The output raws ``(batch, features)`` for the tokens ``(batch,)`` or inputs ``(batch, features)`` of a step.
@@ -142,12 +142,41 @@ class _Fused:
         self._kept = self.fused.state(*self.layer.initial_state(self.batch))
 
 
+class _Embedded(_Fused):
+    """An LSTM that reads an embedding: what it sums up of each token stands in a table."""
+
+    def __init__(
+        self, embedding: Embedding, layer: Lstm, fused: FusedLstm, batch: int, table: NDArray[np.int32]
+    ) -> None:
+        super().__init__(layer, fused, batch)
+        self.embedding, self._table = embedding, table
+
+    def step(self, values: Values) -> Values:
+        self.embedding.check(values)
+        return self.fused.step_from(self._table, values[0], self._kept, self._memory)[None]
+
+
 _Part = _Stateless | _FusedLinear | _General | _Fused
 
 
-def _part(layer: Layer, model: "Model", batch: int) -> _Part:
+def _parts(model: "Model", batch: int) -> list[_Part]:
+    match model.layers[:2]:
+        case (Embedding() as embedding, Lstm() as lstm) if lstm.fused is not None:
+            _require_steps(lstm, model)
+            table = lstm.fused.embedded(embedding.raws, len(embedding.raws))  # a stream reads many tokens
+            if table is not None:
+                joined = _Embedded(embedding, lstm, lstm.fused, batch, table)
+                return [joined, *(_part(layer, model, batch) for layer in model.layers[2:])]
+    return [_part(layer, model, batch) for layer in model.layers]
+
+
+def _require_steps(layer: Layer, model: "Model") -> None:
     if layer.name in model.last:
         raise ModelError(f"{layer.name} must give an output for each step of a stream, not the last one only")
+
+
+def _part(layer: Layer, model: "Model", batch: int) -> _Part:
+    _require_steps(layer, model)
     match layer:
         case Linear() if layer.fused is not None:
             return _FusedLinear(layer, layer.fused, batch)
