@@ -386,7 +386,7 @@ class Products:
     def step_lanes(self, order: Integers, columns: int) -> StepLanes | None:
         """The kernel that steps 32 rows at a time, where one holds all that there is.
 
-        Its rows are those of ``order``, zeros for each -1, and it has zeros up to so many columns: zeros never overflow.
+        Its rows are those of ``order``, zeros for each -1, and zeros fill it up to so many columns; none overflows.
         """
         if self.accumulator.partial or not self.rows:
             return None

@@ -14,6 +14,7 @@ from fixedsim.kernels.compilation import inlined, unmanaged
 from fixedsim.kernels.lanes import LANE_FIELDS, Constants, narrow_lanes
 from fixedsim.kernels.narrowing import Vector
 from fixedsim.kernels.panels import multiply
+from fixedsim.kernels.products import Operands
 from fixedsim.kernels.steps import accumulate_lanes
 from fixedsim.kernels.vector import LANES, Block, Lanes, cast_like, gather, lanes, splat32, store, total
 
@@ -37,7 +38,7 @@ CENTRES = 4
 
 INPUT, FORGET, CANDIDATE, OUTPUT, CELL_ACTIVATION = range(5)
 # Choices of an LSTM; then, for each gate's table and the cell's: the place of the raw that is its zero point, or of the
-# first of its pieces; the bits of a piece's raws, or 0; the zero point less the lowest raw; what is added to all values.
+# first of its pieces; the bits of a piece's raws, or 0; the zero point less the lowest raw; what all values add.
 JOINT, COUPLED, TABLES, PIECES, LOWEST, BASES = 0, 1, 2, 7, 12, 17
 CHOICES = 22
 
@@ -250,7 +251,7 @@ def lstm_steps(
 def lstm_stepwise(
     order: Vector,
     totals: Vector,
-    matrix: tuple[Block, Vector, Block],
+    matrix: tuple[Operands, Vector, Operands],
     accumulator: tuple[bool, Vector, Vector, Vector],
     rows: tuple[Vector, Constants],
     constants: tuple[Vector, Words],
@@ -259,7 +260,7 @@ def lstm_stepwise(
     tables: Words,
     masks: Words,
     active: Vector,
-    state: tuple[Block, Words, Words, Words],
+    state: tuple[Operands, Words, Words, Words],
     output: Block,
     counts: Words,
     step_counts: Vector,

@@ -1,9 +1,9 @@
 """Narrowings of sixteen integers at once, and the products and sums between them.
 
-The constants of a narrowing stand in an array of :data:`LANE_FIELDS` fields, each of them sixteen equal integers, or one
-for each row where rows differ: ``stride`` is what lies between two fields. Whether they are of 32 or of 64 bits says in
-how many bits the arithmetic is carried out; the caller proves that nothing leaves them. Values are raws less the zero
-point of their format. What a narrowing needs at all stands in its flags, so that the rest is skipped.
+The constants of a narrowing stand in an array of :data:`LANE_FIELDS` fields, each of them sixteen equal integers, or
+one for each row where rows differ: ``stride`` is what lies between two fields. Whether they are of 32 or of 64 bits
+says in how many bits the arithmetic is carried out; the caller proves that nothing leaves them. Values are raws less
+the zero point of their format. What a narrowing needs at all stands in its flags, so that the rest is skipped.
 """
 
 from typing import Any

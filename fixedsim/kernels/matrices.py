@@ -176,6 +176,7 @@ def add_matrices(panels: Panels, codes: Codes, out: Words, first: int, last: int
     Return how many vectors were done: those of whole groups of 16. The registers must be permitted.
     """
     vectors, width = codes.shape
+    done: int
     done, lines = vectors // GROUP * GROUP, width >> 2
     sums, vector_codes = (out.reshape(-1), out.shape[1]), (codes.reshape(-1), width)
     whole = lines // GROUP

@@ -1,16 +1,16 @@
 """Sixteen integers at once: the lanes of vector registers, as values of kernels.
 
-``int32x16`` and ``int64x16`` are Numba types with ``+ - * & | ^ << >>`` between values of one type, wrapping (no
-augmented assignment); shift counts must be below the width. A mask is a value whose lanes are 0 or -1, as :func:`less` gives it. LLVM turns them into
-what the processor has: one or two registers with AVX-512, more with AVX2 or NEON. Memory is read and written in blocks
-of :data:`LANES` elements of one-dimensional contiguous arrays, unchecked.
+``int32x16`` and ``int64x16`` are Numba types with ``+ - * & | ^ << >>`` between values of one type, wrapping; there is
+no augmented assignment, and shift counts must be below the width. A mask is a value whose lanes are 0 or -1, as
+:func:`less` gives it. LLVM turns them into what the processor has: one or two registers with AVX-512, more with AVX2 or
+NEON. Memory is read and written in blocks of :data:`LANES` elements of one-dimensional contiguous arrays, unchecked.
 
 With ``NUMBA_DISABLE_JIT=1`` the same functions work on NumPy arrays of sixteen, bit for bit the same.
 """
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -23,7 +23,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
 
-Lanes = npt.NDArray[np.signedinteger[Any]]  # as the type checker sees a value of either type
+Lanes: TypeAlias = Any  # a value of either type
 Block = npt.NDArray[np.integer[Any]]
 
 
@@ -41,7 +41,7 @@ class LanesType(types.Type):
 
 
 @register_model(LanesType)
-class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class LanesModel(models.PrimitiveModel):
     """A value is one LLVM vector."""
 
     def __init__(self, manager: Any, kind: LanesType) -> None:
@@ -64,7 +64,7 @@ _OPERATORS = {
 
 
 def _register(function: Callable[..., Any], instruction: str) -> None:
-    class Between(AbstractTemplate):  # type: ignore[misc]
+    class Between(AbstractTemplate):
         """Types ``value operator value`` of two values of one type."""
 
         def generic(self, args: Any, kws: Any) -> Any:
@@ -88,7 +88,8 @@ def operation(twin: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make an intrinsic of a Numba typing function, or use ``twin`` where nothing is compiled."""
 
     def choose(generate: Callable[..., Any]) -> Any:
-        return twin if numba.config.DISABLE_JIT else intrinsic(generate)
+        interpreted = bool(getattr(numba.config, "DISABLE_JIT", False))
+        return twin if interpreted else intrinsic(generate)
 
     return choose
 
@@ -129,7 +130,7 @@ def lanes(typingctx: Any, array: Any, offset: Any) -> Any:
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         element = sig.args[0].dtype
         kind = ir.VectorType(ir.IntType(element.bitwidth), LANES)
-        place = element_pointer(context, builder, sig.args[0], *args, kind)
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], kind)
         loaded = builder.load(place, align=element.bitwidth // 8)
         return _fit(builder, loaded, sig.return_type.bits, signed=element.signed)
 

@@ -239,8 +239,8 @@ class FusedLstm:
         """The state of raws ``(B, units)``."""
         batch, matrix = len(hidden), self.recurrent
         stepwise = isinstance(matrix, RecurrentSteps)
-        kind, factor = (matrix.operands, 0) if stepwise else (matrix.coding.input_type, matrix.coding.factor)
-        codes = np.zeros((batch, matrix.width), dtype=kind)
+        factor = matrix.coding.factor if isinstance(matrix, Panels) else 0
+        codes = np.zeros((batch, matrix.width), dtype=self.code_type)
         codes[:, : self.units] = hidden - self.code_zero
         sums = factor * codes.sum(axis=1, dtype=np.int64)
         cells = np.zeros((batch, self.width), dtype=np.int32)
@@ -327,7 +327,13 @@ class FusedLstm:
     def step_from(self, totals: NDArray[Any], order: Integers, state: FusedState, memory: "StepMemory") -> NDArray[Any]:
         """What :meth:`step` gives for the rows ``order`` (B,) of the inputs' sums of products."""
         self.advance(order, totals, state, memory.active, memory.codes)
-        return self._hidden(memory.codes)[0].copy()
+        hidden: NDArray[Any] = self._hidden(memory.codes)[0].copy()
+        return hidden
+
+    @property
+    def code_type(self) -> Any:
+        """The type of the codes of a hidden state."""
+        return self.recurrent.coding.input_type if isinstance(self.recurrent, Panels) else self.recurrent.operands
 
     @property
     def height(self) -> int:
@@ -336,14 +342,11 @@ class FusedLstm:
 
     def memory(self, batch: int) -> "StepMemory":
         """The memory of steps of so many sequences."""
-        kind = (
-            self.recurrent.operands if isinstance(self.recurrent, RecurrentSteps) else self.recurrent.coding.input_type
-        )
         return StepMemory(
             WordSums(self.inputs, batch) if isinstance(self.inputs, Panels) else None,
             np.arange(batch),
             np.ones(batch, dtype=np.int64),
-            np.empty((1, batch, self.width), dtype=kind),
+            np.empty((1, batch, self.width), dtype=self.code_type),
         )
 
     @cached_property

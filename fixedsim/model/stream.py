@@ -67,6 +67,7 @@ class Stream:
     def _checked(self, values: Values, form: Format) -> Values:
         """Raws of the first layer's inputs."""
         first = self.model.layers[0]
+        assert isinstance(first, Linear | Lstm)
         width = first.input_matrix.inputs if isinstance(first, Lstm) else first.matrix.inputs
         if values.shape[1] != width:
             raise InputError(f"inputs of a step must be ({self.batch}, {width}), not of shape {values.shape}")
@@ -113,7 +114,7 @@ class _General:
 
     def __init__(self, layer: Lstm, batch: int) -> None:
         self.layer, self.batch = layer, batch
-        self.reset()
+        self.state = layer.initial_state(batch)
 
     def step(self, values: Values) -> Values:
         output, self.state = self.layer.run(values, Recorder(), state=self.state)

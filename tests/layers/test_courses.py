@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from numpy.typing import NDArray
 
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm, State
@@ -15,7 +16,6 @@ from tests.layers.comparison import require_equal
 from tests.spec import layer_oracle as oracle
 from tests.strategies import (
     BidirectionalCase,
-    Integers,
     LinearCase,
     LstmCase,
     Scope,
@@ -73,7 +73,13 @@ def sequence(
 
 
 def check(
-    layer: Lstm, case: LstmCase | BidirectionalCase, state: State | None, *, output: Integers, after: State, back: bool
+    layer: Lstm,
+    case: LstmCase | BidirectionalCase,
+    state: State | None,
+    *,
+    output: NDArray[np.integer[Any]],
+    after: State,
+    back: bool,
 ) -> None:
     """Each sequence of a batch, in the order in which the direction reads it."""
     steps, batch = case.inputs.shape[:2]

@@ -31,7 +31,9 @@ PROFILES = ("fixed-point", "bit-rnn", "litert", "tflm", "cmsis-nn", "cmsis-nn-s1
 
 
 def made(profile: str, bits: int) -> Lstm:
-    choices = {"weight_bits": bits, "activation_bits": max(bits, 2)} if profile in ("fixed-point", "bit-rnn") else {}
+    choices: dict[str, Any] = (
+        {"weight_bits": bits, "activation_bits": max(bits, 2)} if profile in ("fixed-point", "bit-rnn") else {}
+    )
     description = Description("one", (LstmLayer("lstm", 9, 19),))
     model = quantize(network(description), profile=profile, ranges={"input": (-1.0, 1.0)}, **choices)
     return cast(Lstm, model.layers[0])
@@ -90,8 +92,9 @@ def changed(draw: st.DrawFn, stage: Narrowing, wider: int = 0) -> Narrowing:
     made = replace(scaled, scale=form.scale, zero_point=zero_point)
     multiplier = draw(st.sampled_from([1, 1, 3]))
     shift = stage.shift + draw(st.integers(-1, 2)) if stage.multiplier == 1 else stage.shift
-    kind = {"multiplier": stage.multiplier * multiplier if stage.multiplier == 1 else stage.multiplier}
-    return replace(stage, format=made, rounding=draw(st.sampled_from(Rounding)), overflow=mode, shift=shift, **kind)
+    rounding = draw(st.sampled_from(Rounding))
+    multiplier = multiplier if stage.multiplier == 1 else stage.multiplier
+    return replace(stage, format=made, rounding=rounding, overflow=mode, shift=shift, multiplier=multiplier)
 
 
 @st.composite
@@ -99,7 +102,7 @@ def lstms(draw: st.DrawFn) -> Lstm:
     """An LSTM of a shipped profile whose stages are changed."""
     layer = LAYERS[draw(st.sampled_from(sorted(LAYERS)))]
     path = layer.datapath
-    gates = tuple(
+    gates: Any = tuple(
         replace(gate, preactivation=draw(changed(gate.preactivation))) if gate and draw(st.booleans()) else gate
         for gate in path.gates
     )
@@ -108,7 +111,9 @@ def lstms(draw: st.DrawFn) -> Lstm:
         overflow, check = draw(st.sampled_from([(Overflow.WRAP, Check.STEP), (Overflow.SATURATE, Check.END)]))
         accumulator = replace(accumulator, bits=draw(st.integers(14, 40)), overflow=overflow, check=check)
     names = draw(st.sets(st.sampled_from(["forget_product", "input_product", "cell_input"])))
-    cell = {name: draw(changed(getattr(path, name), 0 if name == "cell_input" else 2)) for name in sorted(names)}
+    cell: dict[str, Any] = {
+        name: draw(changed(getattr(path, name), 0 if name == "cell_input" else 2)) for name in sorted(names)
+    }
     if draw(st.booleans()):
         coupled = draw(st.integers(0, 200))
         layer = coupled_layer(layer)
