@@ -321,7 +321,7 @@ class Products:
         if self.kernel is ProductKernel.STEPS:
             sums = self._run_steps(inputs, start, counts, finish=finish)
         else:
-            sums = self.multiply(inputs).astype(np.int64, copy=False)
+            sums = np.ascontiguousarray(self.multiply(inputs), dtype=np.int64)
             if self.guard is not None and np.any(self.guard):
                 sums <<= self.guard
             sums += start

@@ -15,19 +15,23 @@ from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.panels import encode
 from fixedsim.kernels.vector import LANES
 from fixedsim.panels import DENSE, PanelKind, Panels, aligned
-from fixedsim.profiles.datapath import Activation, Form, Narrowing
+from fixedsim.profiles.datapath import Activation, Form, Narrowing, Primitive
 
 Integers = NDArray[np.int64]
 _DOUBLING_BITS = 31  # of the first shift
 _WRAPS = {True: layout.WRAPS, False: layout.WRAPS_UNSIGNED}  # by whether the format is signed
 _WIDTHS = (32, 64)
+_REPAIRS: dict[Primitive | None, int] = {
+    Primitive.REPAIR_SIGN: layout.REPAIRS,
+    Primitive.REPAIR_SIGN_FIRST: layout.REPAIRS_FIRST,
+}
 _TABLE_BITS = 16  # the widest format whose raws a table lists
 _INT16, _INT32 = Format.integer(16), Format.integer(32)
 _BYTE = 1 << 8
 
 
 class UnfitError(Exception):
-    """A datapath that the kernels of sixteen lanes can't carry out; the general ones do."""
+    """A datapath that the kernels of sixteen lanes can't carry out, and why not; the general ones do."""
 
 
 def padded(count: int) -> int:
@@ -63,7 +67,7 @@ class LaneStage:
         fields = self.fields.copy()
         for end in (layout.LOW, layout.HIGH):
             fields[end] = np.minimum(np.maximum(fields[end], int(limits.min)), int(limits.max))
-        if self.flags & layout.WRAPS:
+        if self.flags & (layout.WRAPS | layout.REPAIRS | layout.REPAIRS_FIRST):
             fields[layout.TOP] = bits - fields[layout.TOP]
         return np.array(np.broadcast_to(words(fields, bits), (layout.LANE_FIELDS, width)))
 
@@ -105,9 +109,15 @@ def lane_stage(
 def _limited(narrowing: Narrowing, flags: int, fields: dict[int, Any], bits: int, rounded: Range) -> LaneStage:
     """The stage with its overflow, where it can act."""
     form, zero = narrowing.format, narrowing.format.zero_point
+    if narrowing.primitive in _REPAIRS and not zero:
+        ends = {layout.LOW: form.raw_min, layout.HIGH: form.raw_max, layout.TOP: form.bits, layout.ODD: 1}
+        kept = Range(form.raw_min, form.raw_max)
+        return LaneStage(
+            flags | _REPAIRS[narrowing.primitive], _fields({**fields, **ends}), max(bits, _bits_of(kept)), kept
+        )
     known = narrowing.primitive is None and form.raw_step == 1
     if not known or narrowing.saturated_bits or narrowing.overflow is Overflow.WRAP_SIGN_MAGNITUDE:
-        raise UnfitError
+        raise UnfitError(f"a narrowing to {form.name} is {narrowing.primitive or narrowing.overflow}")
     kept = unchanged(form, narrowing.overflow)
     kept = Range(kept.low - zero, kept.high - zero)
     if np.all(rounded.low >= kept.low) and np.all(rounded.high <= kept.high):
@@ -117,7 +127,7 @@ def _limited(narrowing: Narrowing, flags: int, fields: dict[int, Any], bits: int
     outgoing = kept
     if narrowing.overflow is Overflow.WRAP:
         if zero:
-            raise UnfitError
+            raise UnfitError(f"a narrowing to {form.name} wraps around a zero point")
         flags |= _WRAPS[form.signed]
     else:
         low, high = int(np.min(rounded.low)), int(np.max(rounded.high))
@@ -172,7 +182,7 @@ def _bits_of(values: Range) -> int:
     for bits in _WIDTHS:
         if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1):
             return bits
-    raise UnfitError
+    raise UnfitError(f"a narrowing takes integers of {low}..{high}, beyond 64 bits")
 
 
 def _bits_of_shift(shift: int) -> int:
@@ -184,7 +194,7 @@ def _bits_of_shift(shift: int) -> int:
     for bits in _WIDTHS:
         if shift <= bits - 2:
             return bits
-    raise UnfitError
+    raise UnfitError(f"a narrowing shifts by {shift}")
 
 
 def words(values: Any, bits: int) -> NDArray[Any]:
@@ -261,7 +271,7 @@ def raw_table(activation: Activation, output: Narrowing, read: Format, subject: 
         UnfitError: more raws than 16 bits, values that overflow the output, or that do not fit 32 bits.
     """
     if read.bits > _TABLE_BITS or read.raw_step != 1 or not format_range(read).within(_INT32):
-        raise UnfitError
+        raise UnfitError(f"an activation reads {read.name}, which has more raws than a table lists")
     zero_point = activation.format.zero_point
     raws = np.arange(read.raw_min, read.raw_max + 1, dtype=np.int64)
     values = PreparedActivation(activation, format_range(read), subject).run(raws) - zero_point
@@ -269,7 +279,7 @@ def raw_table(activation: Activation, output: Narrowing, read: Format, subject: 
     counts = np.zeros(2, dtype=np.int64)
     narrowed = PreparedNarrowing(output, reach).run(values[:, None], counts)[:, 0] - output.format.zero_point
     if counts.any() or not Range(int(narrowed.min()), int(narrowed.max())).within(_INT32):
-        raise UnfitError
+        raise UnfitError(f"values of an activation overflow {output.format.name}")
     return RawTable(narrowed, read.zero_point - read.raw_min)
 
 
@@ -280,11 +290,11 @@ def word_panels(products: Products, rows: Integers) -> Panels:
         UnfitError: sums that need more bits or steps of their own.
     """
     if products.kernel is ProductKernel.STEPS or products.guard is None or products.magnitude > _INT32.raw_max:
-        raise UnfitError
+        raise UnfitError(f"the accumulator is computed by {products.kernel}, in more than 32 bits")
     wide = int(products.inputs.high) - int(products.inputs.low) >= _BYTE
     panels = Panels.of(products.weight[rows], products.inputs, PanelKind.DOT16 if wide else None)
     if panels is None or panels.window is not None:
-        raise UnfitError
+        raise UnfitError("sums of products need more than 32 bits")
     return panels
 
 

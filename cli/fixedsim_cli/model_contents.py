@@ -22,7 +22,7 @@ from fixedsim_cli.output import Column, decimals, print_table, say, shape_text
 
 IntegerPart = Embedding | Linear | Lstm
 
-_VECTOR_FEATURES = ("avx", "neon", "dotprod", "i8mm", "sve")
+_CHOOSING_FEATURES = ("avx2", "avx512bw", "avx512vnni", "avxvnni", "amx-int8")
 
 _TENSOR_COLUMNS = (
     Column("tensor"),
@@ -82,6 +82,7 @@ def model_contents(model: Model, kernels: bool) -> dict[str, Any]:
     if kernels:
         found["cpu_features"] = sorted(cpu_features())
         found["kernels"] = [_kernel(name, bits, products) for name, bits, products in _products(model)]
+        found["fused"] = {part.name: part.unfused for part in _parts(model) if isinstance(part, Linear | Lstm)}
     return found
 
 
@@ -179,8 +180,10 @@ def print_model(found: Mapping[str, Any]) -> None:
         print_tensors(found["tensors"], title="tensors")
     if "kernels" in found:
         print_table(_KERNEL_COLUMNS, [_kernel_row(each) for each in found["kernels"]], title="kernels")
-        vector = [name for name in found["cpu_features"] if name.startswith(_VECTOR_FEATURES)]
-        say(f"compiled for a CPU with {', '.join(vector) or 'no vector extensions'}", apart=True)
+        fused = [(name, "general" if why else "fused", why or "") for name, why in found["fused"].items()]
+        print_table((Column("layer"), Column("step"), Column("because")), fused, title="steps without traces")
+        vector = [name for name in found["cpu_features"] if name in _CHOOSING_FEATURES]
+        say(f"compiled for a CPU with {', '.join(vector) or 'none of the features that choose kernels'}", apart=True)
 
 
 def _stage_row(stage: Mapping[str, str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from fixedsim.kernels.compilation import inlined
-from fixedsim.kernels.vector import LANES, Lanes, cast_like, lanes, less, maximum, minimum, store, where
+from fixedsim.kernels.vector import LANES, Lanes, cast_like, equal, lanes, less, maximum, minimum, store, where
 
 Constants = npt.NDArray[Any]  # int32 or int64
 
@@ -19,9 +19,8 @@ MULTIPLIER, LEFT, FIRST_HALF, FIRST, REST, HALF, SIGNED, FLIP, ODD, SHIFT, LOW, 
 LANE_FIELDS = 13
 
 # Flags: what there is to do.
-MULTIPLIES, SHIFTS_LEFT, DOUBLES, ROUNDS, BY_SIGN, BY_ODD, LIMITS, WRAPS, WRAPS_UNSIGNED, ZEROES = (
-    1 << bit for bit in range(10)
-)
+MULTIPLIES, SHIFTS_LEFT, DOUBLES, ROUNDS, BY_SIGN, BY_ODD = (1 << bit for bit in range(6))
+LIMITS, WRAPS, WRAPS_UNSIGNED, ZEROES, REPAIRS, REPAIRS_FIRST = (1 << bit for bit in range(6, 12))
 
 
 @inlined
@@ -61,6 +60,32 @@ def limit_lanes(
 
 
 @inlined
+def repair_lanes(
+    value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
+) -> Lanes:
+    """Return ``value / 2**shift`` wrapped and truncated, with its sign repaired; see ``primitives.repaired_sign``.
+
+    The overflow counts where the truncated value is no raw.
+    """
+    low, high = lanes(constants, offset + LOW * stride), lanes(constants, offset + HIGH * stride)
+    shift, top = lanes(constants, offset + SHIFT * stride), lanes(constants, offset + TOP * stride)
+    zero = value ^ value
+    floor, negative = value >> shift, less(value, zero)
+    one = lanes(constants, offset + ODD * stride)
+    drops = where(equal(value & lanes(constants, offset + REST * stride), zero), zero, one)
+    limit_lanes(floor + (drops & negative), 0, constants, offset, stride, counts, place, used)
+    raw = (floor << top) >> top
+    minus = less(raw, zero)
+    if flags & REPAIRS_FIRST:
+        repaired = where(minus, raw + drops, raw)
+        wrong = negative & (minus ^ less(zero, one))
+        return where(wrong, low, where(minus & (negative ^ less(zero, one)), high, repaired))
+    raw = raw + (drops & minus)
+    minus = less(raw, zero)
+    return where(minus & (negative ^ less(zero, one)), high, where(negative & less(zero, raw), low, raw))
+
+
+@inlined
 def narrow_lanes(
     value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
 ) -> Lanes:
@@ -74,6 +99,8 @@ def narrow_lanes(
         value = value << lanes(constants, offset + LEFT * stride)
     if flags & DOUBLES:
         value = (value + lanes(constants, offset + FIRST_HALF * stride)) >> lanes(constants, offset + FIRST * stride)
+    if flags & (REPAIRS | REPAIRS_FIRST):
+        return repair_lanes(value, flags, constants, offset, stride, counts, place, used)
     if flags & ROUNDS:
         value = round_lanes(value, flags, constants, offset, stride)
     if flags & LIMITS:

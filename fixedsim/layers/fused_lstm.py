@@ -423,7 +423,7 @@ class RecurrentSteps:
     def __init__(self, products: Products, order: Integers, width: int) -> None:
         steps = products.step_lanes(order, width)
         if steps is None or products.continues is not None or steps.padded != len(order):
-            raise UnfitError
+            raise UnfitError("accumulators step, with partial sums or over both matrices")
         self.operands, self.width = steps.operands, width
         last = np.zeros(products.rows, dtype=np.int64) if products.last is None else products.last
         start, last = (np.where(order < 0, 0, values[order]) for values in (products.start.low, last))
@@ -445,13 +445,19 @@ def _widened(panels: Panels, weight: NDArray[Any], least_width: int) -> Panels:
 
 def _require_shape(layer: "Lstm") -> None:
     path = layer.datapath
-    rescaled = path.input_rescale is not None or path.hidden_rescale is not None
-    parts = any(gate.peephole is not None or gate.norm is not None for gate in path.present)
-    if layer.projection is not None or rescaled or parts or path.hazard is not Hazard.NONE:
-        raise UnfitError
     cell = format_range(path.read_cell).union(format_range(path.read_cell, centred=True))
-    if layer.accumulators.concatenated or not cell.within(_INT32):
-        raise UnfitError
+    found = {
+        "a projection": layer.projection is not None,
+        "rescaled vectors": path.input_rescale is not None or path.hidden_rescale is not None,
+        "peepholes": any(gate.peephole is not None for gate in path.present),
+        "normalized gates": any(gate.norm is not None for gate in path.present),
+        "a stale sigmoid": path.hazard is not Hazard.NONE,
+        "partial sums over both matrices": layer.accumulators.concatenated,
+        "a cell beyond 32 bits": not cell.within(_INT32),
+    }
+    for what, there in found.items():
+        if there:
+            raise UnfitError(f"the step has {what}")
 
 
 def _cell_stages(path: LstmDatapath, tables: list[Range]) -> dict[int, LaneStage]:

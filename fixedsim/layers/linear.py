@@ -187,13 +187,23 @@ class Linear:
             recorder.count(f"{self.name}.{name}", result.size, pair)
         return {"accumulator": total, "sum": sums, "preactivation": preactivation, "output": result}
 
-    @cached_property
+    @property
     def fused(self) -> FusedLinear | None:
         """The layer as the fused kernel takes it, or None where its datapath has another shape."""
+        return self._fused if isinstance(self._fused, FusedLinear) else None
+
+    @property
+    def unfused(self) -> str | None:
+        """Why no fused kernel carries the layer out; None where one does."""
+        return self._fused if isinstance(self._fused, str) else None
+
+    @cached_property
+    def _fused(self) -> FusedLinear | str:
+        self._stages  # noqa: B018  refuses what neither step can carry out
         try:
             return FusedLinear(self)
-        except UnfitError:
-            return None
+        except UnfitError as error:
+            return str(error)
 
     @cached_property
     def scalar(self) -> LinearRows:

@@ -383,13 +383,24 @@ class Lstm:
             self._count(recorder, collected, steps * batch * self.units)
         return output, now
 
-    @cached_property
+    @property
     def fused(self) -> FusedLstm | None:
         """The layer as the fused kernel takes it, or None where its datapath has another shape."""
+        return self._fused if isinstance(self._fused, FusedLstm) else None
+
+    @property
+    def unfused(self) -> str | None:
+        """Why no fused kernel carries the layer out; None where one does."""
+        return self._fused if isinstance(self._fused, str) else None
+
+    @cached_property
+    def _fused(self) -> FusedLstm | str:
+        late = self.bias.at(self.datapath.bias_stage, BiasStage.PREACTIVATION)
+        require_words(self.datapath, late, self.name)  # of either step
         try:
             return FusedLstm(self)
-        except UnfitError:
-            return None
+        except UnfitError as error:
+            return str(error)
 
     def run_tokens(
         self,

@@ -27,7 +27,7 @@ from tests.strategies import LinearCase, Scope, Words, linear_cases
 pytestmark = pytest.mark.kernels
 GROUP = "layers"
 PLAIN = Scope((1, 8), (30, 40), algorithms=False, narrowed_products=False)
-PROFILES = ("fixed-point", "bit-rnn", "litert", "tflm", "cmsis-nn", "cmsis-nn-s16", "hls4ml")
+PROFILES = ("fixed-point", "bit-rnn", "litert", "tflm", "cmsis-nn", "cmsis-nn-s16", "hls4ml", "elastic-ai-fixed")
 
 
 def made(profile: str, bits: int) -> Lstm:
