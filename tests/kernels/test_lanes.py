@@ -76,7 +76,7 @@ def narrowings(draw: st.DrawFn) -> Narrowing:
     mode = draw(st.sampled_from(OVERFLOWS))
     form = Format.integer(draw(st.integers(2, 20)), signed=draw(st.booleans()))
     if mode is not Overflow.WRAP and draw(st.booleans()):
-        form = replace(form, zero_point=draw(st.integers(0, 3)))
+        form = replace(form, zero_point=draw(st.integers(0, min(3, form.raw_max))))
     return Narrowing(
         form,
         draw(st.sampled_from(Rounding)),
