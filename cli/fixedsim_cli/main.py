@@ -30,9 +30,13 @@ class CommandGroup(LazyGroup):
         """Run the command; a long wait for compiled kernels is announced."""
         from fixedsim_cli.announcement import announced_compilation
 
+        before = gc.get_threshold()
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
-        with errors_as_messages(), announced_compilation():
-            return super().invoke(ctx)
+        try:
+            with errors_as_messages(), announced_compilation():
+                return super().invoke(ctx)
+        finally:
+            gc.set_threshold(*before)
 
 
 @contextmanager

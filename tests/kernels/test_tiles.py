@@ -255,9 +255,8 @@ PROCESSORS = {
 
 
 @pytest.mark.skipif(JIT_OFF, reason="needs compiled kernels")
-@pytest.mark.parametrize(
-    "name", [name if name == "haswell" else pytest.param(name, marks=pytest.mark.slow) for name in PROCESSORS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROCESSORS)
 def test_processors_that_have_less(name: str) -> None:
     features, kinds = PROCESSORS[name]
     missing = {feature.removeprefix("+") for feature in features.split(",") if feature} - cpu_features()

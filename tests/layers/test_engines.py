@@ -106,19 +106,19 @@ def test_lstm(wanted: ProductKernel) -> None:
     assert reached[wanted] >= 10, reached
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(linear_cases(ENDS))
 def test_linear_with_everything_at_its_ends(case: LinearCase) -> None:
     check_linear(case)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(lstm_cases(ENDS))
 def test_lstm_with_everything_at_its_ends(case: LstmCase) -> None:
     check_lstm(case)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(bidirectional_cases())
 def test_bidirectional(case: BidirectionalCase) -> None:
     course = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
