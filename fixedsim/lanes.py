@@ -14,7 +14,7 @@ from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.panels import encode
 from fixedsim.kernels.vector import LANES
-from fixedsim.panels import DENSE, PanelKind, Panels, aligned
+from fixedsim.panels import PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import Activation, Form, Narrowing, Primitive
 
 Integers = NDArray[np.int64]
@@ -302,7 +302,7 @@ class WordSums:
     """The sums of products of ``vectors`` vectors at a time, in memory that is used again and again."""
 
     def __init__(self, panels: Panels, vectors: int, out: NDArray[np.int32] | None = None) -> None:
-        self.panels = panels
+        self.panels = panels.suited(vectors)
         self.codes = aligned((vectors, panels.width), panels.coding.input_type)
         self.code_sums = np.empty(vectors, dtype=np.int64)
         self.out = aligned((vectors, panels.height), np.int32) if out is None else out
@@ -317,4 +317,4 @@ class WordSums:
 
 def word_sums(panels: Panels, inputs: NDArray[Any], out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
     """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included, written to ``out``."""
-    return WordSums(panels if len(inputs) < DENSE else panels.dense, len(inputs), out).run(inputs)
+    return WordSums(panels, len(inputs), out).run(inputs)

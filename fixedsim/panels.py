@@ -27,7 +27,7 @@ Integers = NDArray[np.int64]
 Words = NDArray[np.int32]
 VARIABLE = "FIXEDSIM_KERNELS"
 ROWS = 16  # of a panel
-DENSE = 16  # vectors
+DENSE = 16  # vectors for which weights are better unpacked once
 _FAR = 1 << 20  # bytes of weights from which near caches lose some between one vector and the next
 _SLACK = 1024  # bytes that may be read after the last panel
 _LINE = 64  # bytes of a panel that are read at once
@@ -244,7 +244,7 @@ class Panels:
 
     @cached_property
     def dense(self) -> "Panels":
-        """The same with unpacked weights, which are quicker for batches of :data:`DENSE` vectors and more."""
+        """The same with unpacked weights."""
         bits = self.coding.bits
         if bits >= 8:
             return self
@@ -252,6 +252,11 @@ class Panels:
         panels = aligned((lines.size,), lines.dtype)
         panels[:] = lines.reshape(-1)
         return replace(self, coding=replace(self.coding, kind=PanelKind.DOT8, bits=8), panels=panels)
+
+    def suited(self, vectors: int) -> "Panels":
+        """The quicker of packed and unpacked weights: packed ones for few vectors that meet them in far caches."""
+        near = self.panels.nbytes * max(8 // self.coding.bits, 1) <= _FAR
+        return self.dense if near or vectors >= DENSE else self
 
     def codes(self, inputs: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], Integers]:
         """The codes ``(N * parts, width)`` of inputs ``(N, columns)``, and ``factor`` times the sum of each vector's.
@@ -266,8 +271,9 @@ class Panels:
 
     def multiply(self, inputs: NDArray[np.integer[Any]]) -> NDArray[np.signedinteger[Any]]:
         """The exact sums of products ``(N, rows)``: int32 where every sum fits 32 bits, else int64."""
-        if len(inputs) >= DENSE and self.dense is not self:
-            return self.dense.multiply(inputs)
+        suited = self.suited(len(inputs))
+        if suited is not self:
+            return suited.multiply(inputs)
         codes, sums = self.codes(inputs)
         if self.window is not None:
             return self._wide(codes, sums)[:, : self.rows]

@@ -119,6 +119,8 @@ class Embedding:
         words = self.table.shape[0]
         if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
             raise InputError(f"tokens of {self.name} must be integers (T, N), not {tokens.dtype}{tokens.shape}")
+        if len(tokens) == 1 and all(0 <= token < words for token in tokens[0].tolist()):
+            return  # a step of a stream, where calls of NumPy count
         if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < words:
             outside = tokens[(tokens < 0) | (tokens >= words)]
             raise InputError(f"token must be in 0..{words - 1} (the vocabulary of {self.name}), not {outside[0]}")

@@ -31,7 +31,7 @@ from fixedsim.lanes import (
     words,
 )
 from fixedsim.layers.lstm_stages import gate_format
-from fixedsim.panels import DENSE, Panels
+from fixedsim.panels import Panels
 from fixedsim.profiles.datapath import GATES, BiasStage, Hazard, LstmDatapath, Narrowing
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ class FusedLstm:
         )
         rows = state.sums, self.row_constants
         if isinstance(self.recurrent, Panels):
-            panels = self.recurrent if len(state.codes) < DENSE else self.recurrent.dense
+            panels = self.recurrent.suited(len(state.codes))
             coding = panels.coding
             matrix = panels.panels, panels.start
             layout.lstm_steps(order, totals, matrix, (coding.bits, coding.step, coding.factor), rows, *shared)
