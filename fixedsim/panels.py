@@ -244,14 +244,16 @@ class Panels:
 
     @cached_property
     def dense(self) -> "Panels":
-        """The same with unpacked weights."""
-        bits = self.coding.bits
+        """The same with unpacked weights, which take in the step where bytes hold them."""
+        bits, step = self.coding.bits, self.coding.step
         if bits >= 8:
             return self
         lines = unpacked(self.panels.reshape(-1, _LINE), bits)
+        if step * int(lines.max(initial=0)) <= np.iinfo(np.uint8).max:
+            lines, step = lines * np.uint8(step), 1
         panels = aligned((lines.size,), lines.dtype)
         panels[:] = lines.reshape(-1)
-        return replace(self, coding=replace(self.coding, kind=PanelKind.DOT8, bits=8), panels=panels)
+        return replace(self, coding=replace(self.coding, kind=PanelKind.DOT8, bits=8, step=step), panels=panels)
 
     def suited(self, vectors: int) -> "Panels":
         """The quicker of packed and unpacked weights: packed ones for few vectors that meet them in far caches."""

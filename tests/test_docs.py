@@ -6,9 +6,11 @@ Run are: every ``python`` block with ``>>>`` prompts, and every ``console`` bloc
 """
 
 import doctest
+import gc
 import importlib
 import re
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,9 @@ def test_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "golden").symlink_to(ROOT / "golden")  # pages name the committed sets from the root
     monkeypatch.chdir(tmp_path)
     run_page((ROOT / page).read_text("utf-8"), page)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that a page, as people do, leaves open
+        gc.collect()
 
 
 def test_a_page_keeps_its_names_from_block_to_block() -> None:

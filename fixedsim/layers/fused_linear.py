@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from fixedsim.bounds import Range
 from fixedsim.casts import Rounding
-from fixedsim.execution import PreparedActivation
+from fixedsim.execution import PreparedActivation, Products
 from fixedsim.formats import Format
 from fixedsim.kernels import fused as layout
 from fixedsim.kernels.vector import LANES
 from fixedsim.lanes import LaneStage, RawTable, WordSums, lane_stage, raw_table, word_panels, word_sums, words
-from fixedsim.panels import Panels, aligned
+from fixedsim.panels import PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import BiasStage, Narrowing
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class FusedLinear:
         last = 0 if products.last is None else products.last
         vectors = products.guard, products.start.low + last, late
         self.output_type = _sum_type(output.outgoing, path.output.format.zero_point)
-        self._plain = self._plainly(vectors) if self.table is None and not np.any(self.flags) else None
+        self._plain = self._plainly(products, vectors) if self.table is None and not np.any(self.flags) else None
         self.constants = self._packed(vectors, scaled, [limit, preactivation, output])
         self.masks = np.where(np.arange(self.panels.height) < self.rows, -1, 0).astype(np.int32)
 
@@ -71,12 +71,21 @@ class FusedLinear:
             return None
         return raw_table(path.activation, path.output, path.preactivation.format, name)
 
-    def _plainly(self, vectors: Any) -> Panels | None:
+    def _plainly(self, products: Products, vectors: Any) -> Panels | None:
         """The panels that give the outputs at once, where nothing is left to do to sums but to add a start."""
         guard, start, late = vectors
-        added = self.panels.constants + start[self._order] + late
-        plain = self.output_type is np.int32 and not np.any(guard) and not self.path.output.format.zero_point
-        return replace(self.panels, constants=added.astype(np.int64)) if plain else None
+        shift = int(guard[0])
+        if self.output_type is not np.int32 or self.path.output.format.zero_point or np.any(guard != shift):
+            return None
+        panels = self.panels
+        if shift:
+            kind = PanelKind.DOT16 if panels.coding.kind is PanelKind.DOT16 else None
+            shifted = Panels.of(products.weight.astype(np.int64) << shift, products.inputs, kind)
+            if shifted is None or shifted.window is not None or shifted.coding.parts != 1:
+                return None
+            panels = shifted
+        added = panels.constants + start[self._order] + late
+        return replace(panels, constants=added.astype(np.int64))
 
     def _packed(self, vectors: Any, scaled: LaneStage, single: list[LaneStage]) -> NDArray[Any]:
         """All constants, as :func:`fixedsim.kernels.fused.linear_rows` has them."""

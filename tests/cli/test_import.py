@@ -21,9 +21,9 @@ STACK = "stack_i10_h12_t6_b1"
 def stack(tmp_path: Path) -> Path:
     """A file of two LSTMs and a fully connected layer, inputs, and what two executors gave for them."""
     shutil.copy(RECORDED / "tflite" / f"{STACK}.tflite", tmp_path / "stack.tflite")
-    recorded = np.load(RECORDED / f"{STACK}.npz")
-    np.save(tmp_path / "x.npy", np.moveaxis(recorded["x"][:15, 0], 0, 1).astype(np.int64))
-    np.savez(tmp_path / "wanted.npz", tflm=recorded["y_tflm"][:, 0], xnnpack=recorded["y_xnn"][:15, 0])
+    with np.load(RECORDED / f"{STACK}.npz") as recorded:
+        np.save(tmp_path / "x.npy", np.moveaxis(recorded["x"][:15, 0], 0, 1).astype(np.int64))
+        np.savez(tmp_path / "wanted.npz", tflm=recorded["y_tflm"][:, 0], xnnpack=recorded["y_xnn"][:15, 0])
     (tmp_path / "cut.tflite").write_bytes((tmp_path / "stack.tflite").read_bytes()[:900])
     (tmp_path / "empty").mkdir()
     return tmp_path
@@ -35,9 +35,9 @@ def test_imported_run_and_compared(fixedsim: Command, stack: Path, executor: str
     assert f"model stack, profile {executor}, bit-exact" in text
     assert text.splitlines()[-1] == "stack.safetensors: written"
     fixedsim("run", "stack.safetensors", "x.npy", "-o", "out.npz", "--trace", "lstm.cell")
-    found = np.load("out.npz")
-    np.testing.assert_array_equal(found["raw"], np.load("wanted.npz")[key])
-    assert found["trace/lstm.cell"].shape == (6, 15, 12)
+    with np.load("out.npz") as found, np.load("wanted.npz") as wanted:
+        np.testing.assert_array_equal(found["raw"], wanted[key])
+        assert found["trace/lstm.cell"].shape == (6, 15, 12)
     assert f"profile {executor}" in fixedsim("inspect", "stack.safetensors", "--kernels").output
 
 

@@ -100,7 +100,7 @@ def test_signals_of_shipped_profiles_stay_within_reach(profile: str, data: st.Da
 
 
 @given(st.data())
-@settings(slow_start, max_examples=60)
+@settings(slow_start, max_examples=30)
 def test_signals_of_drawn_datapaths_stay_within_reach(data: st.DataObject) -> None:
     made = data.draw(drawn())
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]
@@ -249,7 +249,7 @@ def table_corners(table: LookupTable, raw: int) -> set[str]:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @given(st.data())
-@settings(slow_start, max_examples=8)
+@settings(slow_start, max_examples=4)
 def test_corners_of_shipped_profiles_are_what_their_names_say(profile: str, data: st.DataObject) -> None:
     made = data.draw(shipped(profile))
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]
@@ -257,7 +257,7 @@ def test_corners_of_shipped_profiles_are_what_their_names_say(profile: str, data
 
 
 @given(st.data())
-@settings(slow_start, max_examples=60)
+@settings(slow_start, max_examples=30)
 def test_corners_of_drawn_datapaths_are_what_their_names_say(data: st.DataObject) -> None:
     made = data.draw(drawn())
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]

@@ -103,7 +103,8 @@ def _random_cases(made: Model, seed: int, steps: int, count: int) -> list[Case]:
     return found
 
 
-LONG = [pytest.param(name, marks=pytest.mark.slow) if name == "hls4ml" else name for name in PROFILES]  # many tables
+QUICK = ("fixed-point", "cmsis-nn")  # the others have larger tables, or more of them
+LONG = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PROFILES]
 
 
 @pytest.mark.parametrize("profile", LONG)
@@ -114,6 +115,7 @@ def test_equivalents_of_shipped_profiles_never_differ(profile: str, data: st.Dat
     check_equivalents(made, many_cases(made, data.draw(st.integers(0, 1 << 32))))
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(slow_start, max_examples=10)
 def test_equivalents_of_drawn_datapaths_never_differ(data: st.DataObject) -> None:

@@ -173,6 +173,7 @@ def test_states_reach_both_ends_of_the_cell() -> None:
     assert min(found["True"], found["False"]) >= 10, found
 
 
+@pytest.mark.slow
 def test_stages_that_a_datapath_may_lack() -> None:
     def of(layer: Lstm) -> set[str]:
         path, stages = layer.datapath, narrowings_of(layer.datapath)

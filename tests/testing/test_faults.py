@@ -167,7 +167,7 @@ def lstm_cases() -> st.SearchStrategy[tuple[Lstm, Any]]:
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("step", [stale_hidden, swapped_gates])
+@pytest.mark.parametrize("step", [stale_hidden, pytest.param(swapped_gates, marks=pytest.mark.slow)])
 def test_an_lstm_step(step: Step) -> None:
     examined = []
 
