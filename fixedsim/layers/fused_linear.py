@@ -18,7 +18,7 @@ from fixedsim.panels import PanelKind, Panels, aligned
 from fixedsim.profiles.datapath import BiasStage, Narrowing
 
 if TYPE_CHECKING:
-    from fixedsim.layers.linear import Linear
+    from fixedsim.layers import linear
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products at a time: 1 MiB, which caches hold
@@ -32,7 +32,7 @@ class FusedLinear:
         UnfitError: a datapath whose shape the fused kernel does not have.
     """
 
-    def __init__(self, layer: "Linear") -> None:
+    def __init__(self, layer: "linear.Linear") -> None:
         path, products = layer.datapath, layer.products
         self.path, self.rows = path, layer.matrix.rows
         self.panels = word_panels(products, np.arange(self.rows))

@@ -35,7 +35,7 @@ from fixedsim.panels import Panels
 from fixedsim.profiles.datapath import GATES, BiasStage, Hazard, LstmDatapath, Narrowing
 
 if TYPE_CHECKING:
-    from fixedsim.layers.lstm import Lstm
+    from fixedsim.layers import lstm
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products of the inputs at a time: 1 MiB, which caches hold
@@ -118,7 +118,7 @@ class FusedLstm:
         UnfitError: a datapath whose shape the fused kernel does not have.
     """
 
-    def __init__(self, layer: "Lstm") -> None:
+    def __init__(self, layer: "lstm.Lstm") -> None:
         _require_shape(layer)
         path = layer.datapath
         self.path = path
@@ -157,7 +157,7 @@ class FusedLstm:
         units[self.units :] = 0
         return np.concatenate([gate * self.units + units for gate in range(len(self.path.gate_names))])
 
-    def _gate_stages(self, layer: "Lstm") -> dict[int, LaneStage]:
+    def _gate_stages(self, layer: "lstm.Lstm") -> dict[int, LaneStage]:
         path, order = self.path, self._order
         late = layer.bias.at(path.bias_stage, BiasStage.PREACTIVATION)[order]
         limiter = Narrowing(path.accumulator.format, Rounding.FLOOR, path.accumulator.overflow)
@@ -200,7 +200,7 @@ class FusedLstm:
         tables = [table or _coupled_table(path, gates[1]) for table in gates]
         return [*tables, raw_table(path.cell_activation, path.cell_output, path.cell_input.format, name)]
 
-    def _pack_rows(self, layer: "Lstm", stages: dict[int, LaneStage]) -> NDArray[Any]:
+    def _pack_rows(self, layer: "lstm.Lstm", stages: dict[int, LaneStage]) -> NDArray[Any]:
         bits, order = self.row_bits, self._order
         parts = []
         for products, start in zip(self.products, layer.accumulators.starts, strict=True):
@@ -443,7 +443,7 @@ def _widened(panels: Panels, weight: NDArray[Any], least_width: int) -> Panels:
     return replace(panels, panels=coding.panels(codes), width=codes.shape[1])
 
 
-def _require_shape(layer: "Lstm") -> None:
+def _require_shape(layer: "lstm.Lstm") -> None:
     path = layer.datapath
     cell = format_range(path.read_cell).union(format_range(path.read_cell, centred=True))
     found = {
