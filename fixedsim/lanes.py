@@ -307,14 +307,19 @@ class WordSums:
         self.code_sums = np.empty(vectors, dtype=np.int64)
         self.out = aligned((vectors, panels.height), np.int32) if out is None else out
 
-    def run(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
-        """The sums ``(vectors, height)`` of inputs ``(vectors, columns)``, good until the next call."""
+    def run(self, raws: NDArray[Any], zero_point: int) -> NDArray[np.int32]:
+        """The sums ``(vectors, height)`` of ``raws`` (vectors, columns) less the zero point, good until the next call.
+
+        The raws may be of a type that their differences do not fit.
+        """
         panels, coding = self.panels, self.panels.coding
-        encode(inputs, coding.offset, coding.factor, self.codes, self.code_sums)
+        encode(raws, zero_point + coding.offset, coding.factor, self.codes, self.code_sums)
         panels.multiply_codes(self.codes, self.code_sums.astype(np.int32), self.out)
         return self.out
 
 
-def word_sums(panels: Panels, inputs: NDArray[Any], out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
-    """The sums of products ``(N, height)`` of inputs ``(N, columns)``, padded rows included, written to ``out``."""
-    return WordSums(panels, len(inputs), out).run(inputs)
+def word_sums(
+    panels: Panels, raws: NDArray[Any], zero_point: int, out: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """The sums of products ``(N, height)`` of raws ``(N, columns)`` less the zero point, padded rows included."""
+    return WordSums(panels, len(raws), out).run(raws, zero_point)

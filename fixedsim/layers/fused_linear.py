@@ -105,8 +105,7 @@ class FusedLinear:
 
     def step(self, raws: NDArray[Any], sums: WordSums, counts: Integers) -> NDArray[Any]:
         """What :meth:`run` gives for as many vectors as ``sums`` takes, which are those of :meth:`sums`."""
-        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
-        found = sums.run(raws - zero if zero else raws)
+        found = sums.run(raws, self._input_zero)
         if self._plain is not None:
             return found[:, : self.rows].copy()
         output = np.empty((len(raws), self.panels.height), dtype=self.output_type)
@@ -118,6 +117,11 @@ class FusedLinear:
         return WordSums(self._plain or self.panels, vectors)
 
     @property
+    def _input_zero(self) -> int:
+        """What is subtracted from inputs before they are multiplied."""
+        return 0 if self.path.folded_zero_point else self.path.input.zero_point
+
+    @property
     def batch(self) -> int:
         """How many vectors are best taken at a time."""
         return max(_BATCH, _CHUNK // self.panels.height)
@@ -127,16 +131,14 @@ class FusedLinear:
 
         These are of the accumulator, the sum, the pre-activation and the output.
         """
-        zero = 0 if self.path.folded_zero_point else self.path.input.zero_point
         panels = self._plain or self.panels
         output = aligned((len(raws), panels.height), self.output_type)
         for first in range(0, len(raws), self.batch):
             part, there = raws[first : first + self.batch], output[first : first + self.batch]
-            centred = part - zero if zero else part
             if self._plain is None:
-                self._finish(word_sums(panels, centred), there, counts)
+                self._finish(word_sums(panels, part, self._input_zero), there, counts)
             else:
-                word_sums(panels, centred, there)
+                word_sums(panels, part, self._input_zero, there)
         return output[:, : self.rows]
 
     def _finish(self, sums: NDArray[np.int32], output: NDArray[Any], counts: Integers) -> None:

@@ -265,11 +265,12 @@ class FusedLstm:
 
         The overflows of these are added to ``counts`` (2,).
         """
-        centred = raws - self._input_zero if self._input_zero else raws
         if isinstance(self.inputs, Panels):
-            return word_sums(self.inputs, centred)
+            return word_sums(self.inputs, raws, self._input_zero)
         start = np.asarray(self.products[0].start.low, dtype=np.int64)
-        return np.ascontiguousarray(self.inputs.run(centred.astype(np.int64), start, counts)[:, self._order])
+        return np.ascontiguousarray(
+            self.inputs.run(raws.astype(np.int64) - self._input_zero, start, counts)[:, self._order]
+        )
 
     def embedded(self, vectors: NDArray[Any], tokens: int) -> NDArray[np.int32] | None:
         """The sums of products ``(vocabulary, height)`` of every vector of an embedding, to be read by token.
@@ -321,7 +322,7 @@ class FusedLstm:
         if memory.sums is None:
             totals = self.totals(raws, state.step_counts)
         else:
-            totals = memory.sums.run(raws - self._input_zero if self._input_zero else raws)
+            totals = memory.sums.run(raws, self._input_zero)
         return self.step_from(totals, memory.order, state, memory)
 
     def step_from(self, totals: NDArray[Any], order: Integers, state: FusedState, memory: "StepMemory") -> NDArray[Any]:
@@ -357,7 +358,7 @@ class FusedLstm:
     def _hidden(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The raws ``(T, B, units)`` of codes ``(T, B, width)``."""
         raws = codes[:, :, : self.units]
-        return raws.astype(self._hidden_type) + self.code_zero if self.code_zero else raws
+        return np.add(raws, self.code_zero, dtype=np.int64).astype(self._hidden_type) if self.code_zero else raws
 
     @cached_property
     def _hidden_type(self) -> type[np.signedinteger[Any]]:
@@ -435,7 +436,7 @@ def _widened(panels: Panels, weight: NDArray[Any], least_width: int) -> Panels:
     """The panels for vectors of at least so many codes, those beyond the columns zeros."""
     coding = panels.coding
     codes = coding.weights(weight)
-    whole = coding.lane * max(8 // coding.bits, 1)
+    whole = coding.lane * coding.groups
     missing = max(0, -(-least_width // whole) * whole - panels.width)
     if not missing:
         return panels

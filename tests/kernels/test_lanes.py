@@ -36,13 +36,11 @@ def narrow_all(
         store(out, place, narrow_lanes(value, flags, constants, 0, LANES, counts, 0, lanes(used, place)))
 
 
-def unchanged(raw: int, narrowing: Narrowing) -> bool:
-    """Whether the overflow leaves a rounded value as it is."""
+def lowest(narrowing: Narrowing) -> int:
+    """The lowest raw that the overflow leaves as it is."""
     form = narrowing.format
-    lowest = form.raw_min
-    if narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1:
-        lowest = -form.raw_max
-    return lowest <= raw <= form.raw_max
+    symmetric = narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
+    return -form.raw_max if symmetric else form.raw_min
 
 
 def rounded(value: int, narrowing: Narrowing) -> int:
@@ -65,7 +63,7 @@ def check(narrowing: Narrowing, values: list[int], bits: int, stage: LaneStage) 
     assert out[: len(values)].tolist() == expected
     if narrowing.primitive is None:
         before = [rounded(value, narrowing) for value in values]
-        low = sum(not unchanged(raw, narrowing) and raw < 0 + narrowing.format.raw_max for raw in before)
+        low = sum(raw < lowest(narrowing) for raw in before)
         high = sum(raw > narrowing.format.raw_max for raw in before)
         assert counts.reshape(2, LANES).sum(axis=1).tolist() == [low, high]
 

@@ -21,6 +21,7 @@ from fixedsim.kernels.target import cpu_features
 from fixedsim.panels import VARIABLE, PanelKind, Panels
 from fixedsim.profiles.datapath import Accumulator
 from tests.kernels.engines import Engine
+from tests.strategies import Words
 
 pytestmark = [pytest.mark.kernels, pytest.mark.filterwarnings("error::RuntimeWarning")]
 Integers = npt.NDArray[np.int64]
@@ -266,3 +267,17 @@ def test_processors_that_have_less(name: str) -> None:
     environment.pop(VARIABLE, None)
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == kinds.split()
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8, 16])
+@pytest.mark.parametrize("rows", [7, 64, 150])
+def test_a_vector_that_sweeps_its_matrix_to_and_fro(bits: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_FAR", 0)
+    words = Words(rows)
+    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    weight = words.integers(lowest, highest, (rows, 900))
+    made = Panels.of(weight, Range(-128, 127))
+    assert made is not None
+    for _ in range(3):  # each call begins where the one before ended
+        vector = words.integers(-128, 127, (1, 900))
+        assert np.array_equal(made.multiply(vector), vector @ weight.T)

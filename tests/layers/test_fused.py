@@ -14,10 +14,10 @@ from fixedsim.errors import InputError, ModelError
 from fixedsim.formats import Format
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
-from fixedsim.layers.parts import Matrix
+from fixedsim.layers.parts import Matrix, smallest
 from fixedsim.layers.recorder import Recorder
 from fixedsim.model import Model
-from fixedsim.network import Description, LstmLayer
+from fixedsim.network import Description, LinearLayer, LstmLayer
 from fixedsim.profiles.datapath import Check, Narrowing
 from fixedsim.quantization import quantize
 from tests.layers.comparison import require_equal
@@ -52,13 +52,13 @@ def traced(layer: Linear | Lstm) -> Recorder:
 
 def check_linear(layer: Linear, raws: Any) -> None:
     plain, full = Recorder(), traced(layer)
-    require_equal(layer.run(raws, plain), layer.run(raws, full), "output", GROUP)
+    require_equal(layer.run(smallest(raws), plain), layer.run(raws, full), "output", GROUP)
     assert plain.counts == full.counts
 
 
 def check_lstm(layer: Lstm, raws: Any, **course: Any) -> None:
     plain, full = Recorder(), traced(layer)
-    output, state = layer.run(raws, plain, **course)
+    output, state = layer.run(smallest(raws), plain, **course)
     wanted, wanted_state = layer.run(raws, full, **course)
     require_equal(output, wanted, "output", GROUP)
     for part, given_raws, wanted_raws in zip(("hidden", "cell"), state, wanted_state, strict=True):
@@ -119,6 +119,7 @@ def lstms(draw: st.DrawFn) -> Lstm:
         layer = coupled_layer(layer)
         gates = (None, *gates[1:])
         cell["coupled"] = coupled
+    cell["folded_zero_point"] = path.folded_zero_point and draw(st.booleans())
     made = replace(path, gates=gates, accumulator=accumulator, joint=draw(st.booleans()), **cell)
     try:
         return replace(layer, datapath=made)
@@ -197,3 +198,21 @@ def test_stream_refuses() -> None:
         speech.stream()
     with pytest.raises(ModelError, match="low must give an output for each step"):
         Model("last", model.layers[:2], last=frozenset({"low"})).stream()
+
+
+@pytest.mark.parametrize("zero_point", [-128, -7, 100, 127])
+@pytest.mark.parametrize("folded", [True, False])
+def test_inputs_with_zero_points(zero_point: int, folded: bool) -> None:
+    """Bytes less a zero point need nine bits."""
+    layer = made("litert", 8)
+    form = replace(layer.datapath.input, zero_point=zero_point)
+    layer = replace(layer, datapath=replace(layer.datapath, input=form, folded_zero_point=folded))
+    raws = Words(zero_point + 200).raws(form, (4, 18, layer.input_matrix.inputs))
+    assert layer.fused is not None
+    check_lstm(layer, raws)
+    fc = quantize(network(Description("fc", (LinearLayer("fc", 9, 21),))), ranges={"input": (-1.0, 1.0)}).layers[0]
+    assert isinstance(fc, Linear)
+    form = replace(fc.datapath.input, zero_point=zero_point)
+    fc = replace(fc, datapath=replace(fc.datapath, input=form, folded_zero_point=folded))
+    assert fc.fused is not None
+    check_linear(fc, Words(zero_point + 200).raws(form, (4, 18, 9)))
