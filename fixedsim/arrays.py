@@ -466,12 +466,14 @@ def to_real(raws: npt.ArrayLike, form: Format) -> Reals:
     """
     given = _integers(raws, "raws")
     numerator, denominator = _scale(form)
-    words = _words(given)
-    if words is None or _magnitude(words) + abs(form.zero_point) > INT64.raw_max:
-        centred = np.array([float(raw - form.zero_point) for raw in given.ravel().tolist()], np.float64)
-    else:
-        centred = (words - form.zero_point).astype(np.float64).ravel()
-    reals: Reals = (centred * numerator / denominator).reshape(given.shape)
+    if _magnitude_of_type(given) + abs(form.zero_point) > INT64.raw_max:
+        exact = [float(raw - form.zero_point) for raw in given.ravel().tolist()]
+        reals = np.array(exact, np.float64).reshape(given.shape)
+    else:  # some elements at a time, so that no second array is as large
+        reals = np.empty(given.shape, np.float64)
+        np.subtract(given, form.zero_point, out=reals, dtype=np.int64, casting="unsafe")
+    reals *= numerator
+    reals /= denominator
     return reals
 
 
@@ -549,6 +551,11 @@ def _words(given: AnyIntegers) -> Integers | None:
 
 def _magnitude(given: AnyIntegers) -> int:
     return max(abs(int(given.min())), abs(int(given.max()))) if given.size else 0
+
+
+def _magnitude_of_type(given: AnyIntegers) -> int:
+    """What no element exceeds: by the type, where that is below 64 bits."""
+    return 1 << 8 * given.itemsize if given.itemsize < 8 else _magnitude(given)
 
 
 def _row_constants(given: npt.ArrayLike | None, own: int, rows: int, what: str, allowed: tuple[int, int]) -> Integers:

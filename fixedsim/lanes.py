@@ -25,6 +25,11 @@ _REPAIRS: dict[Primitive | None, int] = {
     Primitive.REPAIR_SIGN: layout.REPAIRS,
     Primitive.REPAIR_SIGN_FIRST: layout.REPAIRS_FIRST,
 }
+_RESIZES: dict[Primitive | None, int] = {
+    Primitive.VHDL_RESIZE: layout.RESIZES,
+    Primitive.VHDL_RESIZE_MAGNITUDE: layout.RESIZES_MAGNITUDE,
+}
+_SHIFTS_TO_TOP = layout.WRAPS | layout.REPAIRS | layout.REPAIRS_FIRST | layout.RESIZES | layout.RESIZES_MAGNITUDE
 _TABLE_BITS = 16  # the widest format whose raws a table lists
 _INT16, _INT32 = Format.integer(16), Format.integer(32)
 _BYTE = 1 << 8
@@ -52,7 +57,7 @@ def raw_type(raws: Range) -> type[np.signedinteger[Any]]:
 class LaneStage:
     """One narrowing of values of a known range, less their zero point.
 
-    ``fields`` ``(13, n)`` are Python integers, one for each row or, where rows do not differ, one for all; ``bits`` are
+    ``fields`` ``(16, n)`` are Python integers, one for each row or, where rows do not differ, one for all; ``bits`` are
     what the arithmetic needs, 32 or 64. ``outgoing`` is the range of what comes out, less its zero point.
     """
 
@@ -62,12 +67,12 @@ class LaneStage:
     outgoing: Range
 
     def packed(self, bits: int, width: int) -> NDArray[Any]:
-        """The fields ``(13, width)`` as integers of so many bits; ends beyond them never act."""
+        """The fields ``(16, width)`` as integers of so many bits; ends beyond them never act."""
         limits = np.iinfo(np.int32 if bits == _WIDTHS[0] else np.int64)
         fields = self.fields.copy()
-        for end in (layout.LOW, layout.HIGH):
+        for end in (layout.LOW, layout.HIGH, layout.GUARD_LOW, layout.GUARD_HIGH):
             fields[end] = np.minimum(np.maximum(fields[end], int(limits.min)), int(limits.max))
-        if self.flags & (layout.WRAPS | layout.REPAIRS | layout.REPAIRS_FIRST):
+        if self.flags & _SHIFTS_TO_TOP:
             fields[layout.TOP] = bits - fields[layout.TOP]
         return np.array(np.broadcast_to(words(fields, bits), (layout.LANE_FIELDS, width)))
 
@@ -86,6 +91,7 @@ def lane_stage(
     shifts = np.atleast_1d(np.array(narrowing.shift if shift is None else shift, dtype=object))
     left, right = np.maximum(-shifts, 0), np.maximum(shifts, 0)
     doubles = narrowing.form is Form.DOUBLING and narrowing.primitive is None
+    of_magnitude = narrowing.primitive is Primitive.VHDL_RESIZE_MAGNITUDE
     first = np.minimum(right, _DOUBLING_BITS) if doubles else np.zeros_like(right)
     second = right - first
     factor = multipliers * 2**left
@@ -96,7 +102,7 @@ def lane_stage(
         layout.LEFT: left,
         layout.FIRST_HALF: half,
         layout.FIRST: first,
-        **_rounding(narrowing.rounding, second),
+        **_rounding(Rounding.HALF_AWAY if of_magnitude else narrowing.rounding, second),
     }
     flags = layout.MULTIPLIES * bool(np.any(multipliers != 1)) | layout.SHIFTS_LEFT * bool(np.any(left))
     flags |= layout.DOUBLES * bool(np.any(first)) | layout.ROUNDS * bool(np.any(second))
@@ -115,6 +121,8 @@ def _limited(narrowing: Narrowing, flags: int, fields: dict[int, Any], bits: int
         return LaneStage(
             flags | _REPAIRS[narrowing.primitive], _fields({**fields, **ends}), max(bits, _bits_of(kept)), kept
         )
+    if narrowing.primitive in _RESIZES:
+        return _resized(narrowing, flags, fields, bits, rounded)
     known = narrowing.primitive is None and form.raw_step == 1
     if not known or narrowing.saturated_bits or narrowing.overflow is Overflow.WRAP_SIGN_MAGNITUDE:
         raise UnfitError(f"a narrowing to {form.name} is {narrowing.primitive or narrowing.overflow}")
@@ -137,6 +145,28 @@ def _limited(narrowing: Narrowing, flags: int, fields: dict[int, Any], bits: int
             outgoing = outgoing.union(Range(0, 0))
     ends = {layout.LOW: kept.low, layout.HIGH: kept.high, layout.TOP: form.bits}
     return LaneStage(flags, _fields({**fields, **ends}), max(bits, _bits_of(outgoing)), outgoing)
+
+
+def _resized(narrowing: Narrowing, flags: int, fields: dict[int, Any], bits: int, rounded: Range) -> LaneStage:
+    """The stage that ends with VHDL's resize, where it can act."""
+    form, zero = narrowing.format, narrowing.format.zero_point
+    kept = Range(form.raw_min - zero, form.raw_max - zero)
+    if np.all(rounded.low >= kept.low) and np.all(rounded.high <= kept.high):
+        return LaneStage(flags, _fields(fields), bits, Range(int(np.min(rounded.low)), int(np.max(rounded.high))))
+    of_magnitude = narrowing.primitive is Primitive.VHDL_RESIZE_MAGNITUDE
+    guarded = Format.integer(form.bits + (1 if of_magnitude else narrowing.guard_bits))
+    held = Range(int(np.min(rounded.low)), int(np.max(rounded.high)))
+    if of_magnitude:
+        guards = Range(0, (1 << form.bits) - 1)
+    elif narrowing.overflow is Overflow.WRAP:
+        guards = held
+    else:
+        guards = Range(guarded.raw_min, guarded.raw_max)
+    ends = {layout.LOW: kept.low, layout.HIGH: kept.high, layout.TOP: guarded.bits, layout.ZERO_POINT: zero}
+    ends |= {layout.GUARD_LOW: guards.low, layout.GUARD_HIGH: guards.high}
+    widest = max(-int(held.low), int(held.high), -guarded.raw_min) + abs(zero)
+    bits = max(bits, _bits_of(Range(-widest, widest)))
+    return LaneStage(flags | _RESIZES[narrowing.primitive], _fields({**fields, **ends}), bits, kept)
 
 
 def _rounding(rounding: Rounding, shift: Any) -> dict[int, Any]:
@@ -164,7 +194,7 @@ def _rounded(scaled: Range, first: Any, second: Any) -> Range:
 
 
 def _fields(given: dict[int, Any]) -> NDArray[Any]:
-    """All fields ``(13, n)``, zeros where none is given."""
+    """All fields ``(16, n)``, zeros where none is given."""
     columns = max((np.size(value) for value in given.values()), default=1)
     fields = np.zeros((layout.LANE_FIELDS, columns), dtype=object)
     for place, value in given.items():
@@ -303,7 +333,7 @@ class WordSums:
 
     def __init__(self, panels: Panels, vectors: int, out: NDArray[np.int32] | None = None) -> None:
         self.panels = panels.suited(vectors)
-        self.codes = aligned((vectors, panels.width), panels.coding.input_type)
+        self.codes = aligned((vectors, panels.pitch), panels.coding.input_type)
         self.code_sums = np.empty(vectors, dtype=np.int64)
         self.out = aligned((vectors, panels.height), np.int32) if out is None else out
 

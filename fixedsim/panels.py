@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fixedsim.bounds import Range
 from fixedsim.kernels.compilation import cpu_features
 from fixedsim.kernels.matrices import AVAILABLE as MATRICES
-from fixedsim.kernels.panels import add_window, encode, join_halves, multiply, multiply_swept
+from fixedsim.kernels.panels import add_window, encode, join_halves, multiply
 from fixedsim.kernels.tiles import unpacked
 
 Integers = NDArray[np.int64]
@@ -237,6 +237,12 @@ class Panels:
         """Rows, padded to whole panels."""
         return len(self.constants)
 
+    @property
+    def pitch(self) -> int:
+        """Codes from one vector to the next: whole lines, that matrix registers are filled from."""
+        codes = _LINE // np.dtype(self.coding.input_type).itemsize
+        return -(-self.width // codes) * codes
+
     @cached_property
     def start(self) -> Words:
         """The constants modulo 2**32, ``(1, height)``, for :func:`fixedsim.kernels.panels.multiply`."""
@@ -261,12 +267,12 @@ class Panels:
         return self.dense if near or vectors >= DENSE else self
 
     def codes(self, inputs: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], Integers]:
-        """The codes ``(N * parts, width)`` of inputs ``(N, columns)``, and ``factor`` times the sum of each vector's.
+        """The codes ``(N * parts, pitch)`` of inputs ``(N, columns)``, and ``factor`` times the sum of each vector's.
 
         Inputs must lie in the range that the panels were made for. Of two parts the lower bytes come first.
         """
         coding = self.coding
-        codes = aligned((len(inputs) * coding.parts, self.width), coding.input_type)
+        codes = aligned((len(inputs) * coding.parts, self.pitch), coding.input_type)
         sums = np.empty(len(inputs), dtype=np.int64)
         encode(inputs, coding.offset, coding.factor, codes, sums)
         return codes, sums
@@ -282,7 +288,7 @@ class Panels:
         short, coding = aligned((len(inputs), self.height), np.int32), self.coding
         if MATRICES and coding.parts == 2 and len(codes) >= DENSE:
             both, none = aligned((len(codes), self.height), np.int32), np.zeros(len(codes), dtype=np.int32)
-            multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both)
+            multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both, False)
             join_halves(both, coding.step, sums.astype(np.int32), self.start, short)
         else:
             self.multiply_codes(codes, sums.astype(np.int32), short)
@@ -291,15 +297,12 @@ class Panels:
     def multiply_codes(self, codes: NDArray[Any], sums: Words, out: Words) -> None:
         """Write to ``out`` (N, height) the sums of products of codes and what :meth:`codes` gives with them."""
         coding = self.coding
-        if len(codes) == 1 and self.panels.nbytes > _FAR:
-            backward = next(self._turns) % 2 == 1
-            multiply_swept(backward, coding.bits, coding.step, self.panels, codes, sums, self.start, out)
-        else:
-            multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out)
+        backward = self.panels.nbytes > _FAR and next(self._turns) % 2 == 1
+        multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out, backward)
 
     @cached_property
     def _turns(self) -> Iterator[int]:
-        """How often a single vector was multiplied."""
+        """How often it was multiplied."""
         return count()
 
     def _wide(self, codes: NDArray[Any], sums: Integers) -> Integers:
@@ -311,7 +314,7 @@ class Panels:
             range(0, self.width, self.window), self.panels.reshape(self.width // self.window, -1), strict=True
         ):
             read = np.ascontiguousarray(codes[:, first : first + self.window])
-            multiply(self.coding.bits, 1, panels, read, none, np.zeros_like(self.start), short)
+            multiply(self.coding.bits, 1, panels, read, none, np.zeros_like(self.start), short, False)
             add_window(self.coding.step, short, wide)
         return wide
 

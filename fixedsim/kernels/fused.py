@@ -1,9 +1,9 @@
 """Whole sequences of an LSTM, and whole batches of a fully connected layer, sixteen rows at once and without traces.
 
 The arithmetic is that of :mod:`fixedsim.kernels.lstm`. The constants of rows are of 32 or 64 bits, in which all up to
-the pre-activation is carried out; what follows it in an LSTM has 64. An activation is a table over every raw of the
-format that it reads, its output narrowing and centring included. Rows are gate-major, each gate padded to whole blocks;
-what comes out of padded rows is neither used nor counted.
+the pre-activation is carried out; those of the cell, of as many bits or more, say the same of what follows it in an
+LSTM. An activation is a table over every raw of the format that it reads, its output narrowing and centring included.
+Rows are gate-major, each gate padded to whole blocks; what comes out of padded rows is neither used nor counted.
 """
 
 from typing import Any
@@ -19,9 +19,10 @@ from fixedsim.kernels.steps import accumulate_lanes
 from fixedsim.kernels.vector import LANES, Block, Lanes, cast_like, gather, lanes, splat32, store, total
 
 Words = npt.NDArray[Any]  # int32
+State = tuple[Any, Words, Words, Words, Words]  # see lstm_steps
 FIELDS = LANE_FIELDS * LANES  # what the constants of a narrowing take that are the same for all rows
 
-# Constants of rows: these vectors (R,), the fields of the narrowings of both sums (13, R) each, then, for each gate,
+# Constants of rows: these vectors (R,), the fields of the narrowings of both sums (16, R) each, then, for each gate,
 # those of the narrowings of both accumulators and of the pre-activation.
 INPUT_SHIFT, INPUT_START, RECURRENT_SHIFT, RECURRENT_START, LATE = range(5)
 ROW_VECTORS = 5
@@ -29,18 +30,18 @@ ROW_VECTORS = 5
 # Places of narrowings among flags and counts: five of each gate, then those of the cell.
 INPUT_ACCUMULATOR, RECURRENT_ACCUMULATOR, INPUT_SUM, RECURRENT_SUM, PREACTIVATION = range(5)
 GATE_PLACES = 5
-FORGET_PRODUCT, INPUT_PRODUCT, FORGET_ADDEND, INPUT_ADDEND, CELL, CELL_INPUT, HIDDEN = range(20, 27)
-CELL_PLACES = range(FORGET_PRODUCT, HIDDEN + 1)
-PLACES = HIDDEN + 1
+FORGET_PRODUCT, INPUT_PRODUCT, FORGET_ADDEND, INPUT_ADDEND, CELL, CELL_INPUT, HIDDEN, RESCALED = range(20, 28)
+CELL_PLACES = range(FORGET_PRODUCT, RESCALED + 1)
+PLACES = RESCALED + 1
 # What is added to or subtracted from raws of the cell's stages, sixteen equal integers of 32 bits each.
-COUPLED_FROM, CELL_ZERO, READ_ZERO, CODE_ZERO = range(4)
-CENTRES = 4
+COUPLED_FROM, CELL_ZERO, READ_ZERO, HIDDEN_ZERO, CODE_ZERO = range(5)
+CENTRES = 5
 
 INPUT, FORGET, CANDIDATE, OUTPUT, CELL_ACTIVATION = range(5)
 # Choices of an LSTM; then, for each gate's table and the cell's: the place of the raw that is its zero point, or of the
 # first of its pieces; the bits of a piece's raws, or 0; the zero point less the lowest raw; what all values add.
-JOINT, COUPLED, TABLES, PIECES, LOWEST, BASES = 0, 1, 2, 7, 12, 17
-CHOICES = 22
+JOINT, COUPLED, RESCALES, TABLES, PIECES, LOWEST, BASES = 0, 1, 2, 3, 8, 13, 18
+CHOICES = 23
 
 
 @inlined
@@ -103,7 +104,7 @@ def gate(gates: Words, which: int) -> Lanes:
 
 @inlined
 def product(left: Lanes, right: Lanes, constants: Constants) -> Lanes:
-    """Return the products of integers of 32 bits, in 64."""
+    """Return the products of integers of 32 bits, in as many bits as the constants have."""
     return cast_like(left, constants) * cast_like(right, constants)
 
 
@@ -143,31 +144,57 @@ def advanced(
 
 
 @unmanaged
+def rescale_hidden(
+    constants: tuple[Constants, Words],
+    flags: Vector,
+    masks: Words,
+    code_factor: int,
+    state: State,
+    counts: Words,
+) -> None:
+    """Write the codes and their sums for hidden states that the products read in another format."""
+    codes, code_sums, cell, _, hidden = state
+    of_cell, centres = constants
+    source, target, units = hidden.reshape(-1), codes.reshape(-1), cell.shape[1]
+    for sequence in range(cell.shape[0]):
+        code_sum = 0
+        for unit in range(0, units, LANES):
+            used = lanes(masks, unit)
+            value = cast_like(lanes(source, sequence * units + unit), of_cell)
+            value = celled(value, RESCALED, of_cell, flags, counts, used)
+            code = (cast_like(value, masks) + centre(centres, CODE_ZERO)) & used
+            store(target, sequence * codes.shape[1] + unit, code)
+            code_sum += total(code)
+        code_sums[sequence] = code_factor * code_sum
+
+
+@unmanaged
 def lstm_step(
     step: int,
     order: Vector,
     sums: tuple[Block, Block],
     rows: Constants,
-    constants: tuple[Vector, Words],
+    constants: tuple[Constants, Words],
     choices: Vector,
     flags: Vector,
     tables: Words,
     masks: Words,
     active: Vector,
     code_factor: int,
-    state: tuple[Block, Words, Words, Words],
+    state: State,
     output: Block,
     counts: Words,
 ) -> None:
     """Do what is left of a step when the sums of products are there; see :func:`lstm_steps`.
 
     ``sums`` are those of the inputs ``(., R)`` and of the hidden states ``(B, R)``; ``constants`` those of the cell's
-    narrowings, and the centres; ``state`` are codes, their sums, cells and scratch for the gates.
+    narrowings, and the centres.
     """
-    codes, code_sums, cell, gates = state
+    codes, code_sums, cell, gates, kept = state
     batch, units, width = cell.shape[0], cell.shape[1], sums[0].shape[1]
     both = (sums[0].reshape(-1), sums[1].reshape(-1))
     cells, hidden, written = cell.reshape(-1), codes.reshape(-1), output.reshape(-1)
+    before_rescaling = kept.reshape(-1)
     of_cell, centres = constants
     for sequence in range(batch):
         places = (order[step * batch + sequence] * width, sequence * width)
@@ -189,11 +216,14 @@ def lstm_step(
             now = celled(now, HIDDEN, of_cell, flags, counts, used)
             if active[sequence]:
                 store(cells, place, cast_like(after, cells) + centre(centres, CELL_ZERO))
-                code = (cast_like(now, masks) + centre(centres, CODE_ZERO)) & used
+                code = (cast_like(now, masks) + centre(centres, HIDDEN_ZERO)) & used
                 store(written, (step * batch + sequence) * units + unit, code)
-                store(hidden, sequence * codes.shape[1] + unit, code)
-                code_sum += total(code)
-        if active[sequence]:
+                if choices[RESCALES]:
+                    store(before_rescaling, place, code)
+                else:
+                    store(hidden, sequence * codes.shape[1] + unit, code)
+                    code_sum += total(code)
+        if active[sequence] and not choices[RESCALES]:
             code_sums[sequence] = code_factor * code_sum
 
 
@@ -204,13 +234,13 @@ def lstm_steps(
     matrix: tuple[Block, Words],
     coding: tuple[int, int, int],
     rows: tuple[Words, Constants],
-    constants: tuple[Vector, Words],
+    constants: tuple[Constants, Words],
     choices: Vector,
     flags: Vector,
     tables: Words,
     masks: Words,
     active: Vector,
-    state: tuple[Block, Words, Words, Words],
+    state: State,
     output: Block,
     counts: Words,
 ) -> None:
@@ -221,14 +251,17 @@ def lstm_steps(
     ``coding``, bits and step, are as :func:`fixedsim.kernels.panels.multiply` takes them; the third is what the sum of
     a vector's codes counts in all its rows. ``rows`` are scratch for sums (B, R) and the constants of rows.
     ``constants`` are those of the cell and its centres. ``state`` are the codes (B, K) of the hidden states, those sums
-    (B,), the cells (B, H) and scratch for the gates (64,). ``masks`` (H,) are -1 for the units that there are, else 0.
+    (B,), the cells (B, H), scratch for the gates (64,) and, where they are rescaled, the hidden states (B, H), which
+    ``output`` then gets in place of codes. ``masks`` (H,) are -1 for the units that there are, else 0.
     Sequences whose ``active`` (B,) is 0 stay as they are, and nothing is written to their output; their overflows count
     like the others'.
     """
     bits, weight_step, code_factor = coding
     sums = (totals, rows[0])
     for step in range(output.shape[0]):
-        multiply(bits, weight_step, matrix[0], state[0], state[1], matrix[1], rows[0])
+        if choices[RESCALES]:
+            rescale_hidden(constants, flags, masks, code_factor, state, counts)
+        multiply(bits, weight_step, matrix[0], state[0], state[1], matrix[1], rows[0], step & 1 == 1)
         lstm_step(
             step,
             order,
@@ -254,13 +287,13 @@ def lstm_stepwise(
     matrix: tuple[Operands, Vector, Operands],
     accumulator: tuple[bool, Vector, Vector, Vector],
     rows: tuple[Vector, Constants],
-    constants: tuple[Vector, Words],
+    constants: tuple[Constants, Words],
     choices: Vector,
     flags: Vector,
     tables: Words,
     masks: Words,
     active: Vector,
-    state: tuple[Operands, Words, Words, Words],
+    state: State,
     output: Block,
     counts: Words,
     step_counts: Vector,
@@ -303,7 +336,7 @@ def linear_rows(
 ) -> None:
     """Write ``output`` (N, R) for the sums of products (N, R): the rest of a fully connected layer.
 
-    ``constants`` hold the vectors of rows, the fields of the narrowing of the sums (13, R), those of the narrowings of
+    ``constants`` hold the vectors of rows, the fields of the narrowing of the sums (16, R), those of the narrowings of
     accumulator, pre-activation and output, and the output's zero point. ``table`` (empty: the activation changes
     nothing) gives the activation of a pre-activation, less the zero points of both, from ``table_start`` on. ``masks``
     (R,) are -1 for the rows that there are, else 0.

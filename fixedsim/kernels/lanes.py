@@ -16,11 +16,13 @@ from fixedsim.kernels.vector import LANES, Lanes, cast_like, equal, lanes, less,
 Constants = npt.NDArray[Any]  # int32 or int64
 
 MULTIPLIER, LEFT, FIRST_HALF, FIRST, REST, HALF, SIGNED, FLIP, ODD, SHIFT, LOW, HIGH, TOP = range(13)
-LANE_FIELDS = 13
+ZERO_POINT, GUARD_LOW, GUARD_HIGH = range(13, 16)
+LANE_FIELDS = 16
 
 # Flags: what there is to do.
 MULTIPLIES, SHIFTS_LEFT, DOUBLES, ROUNDS, BY_SIGN, BY_ODD = (1 << bit for bit in range(6))
 LIMITS, WRAPS, WRAPS_UNSIGNED, ZEROES, REPAIRS, REPAIRS_FIRST = (1 << bit for bit in range(6, 12))
+RESIZES, RESIZES_MAGNITUDE = (1 << bit for bit in range(12, 14))
 
 
 @inlined
@@ -86,6 +88,28 @@ def repair_lanes(
 
 
 @inlined
+def resize_lanes(
+    value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
+) -> Lanes:
+    """Return a rounded value after VHDL's resize; see ``spec.primitives.vhdl_resize`` and ``vhdl_resize_magnitude``.
+
+    ``GUARD_LOW`` and ``GUARD_HIGH`` are what the value saturates to first, or the latter a mask of its magnitude. The
+    overflow counts where the value is no raw.
+    """
+    zero, zero_point = value ^ value, lanes(constants, offset + ZERO_POINT * stride)
+    guard, top = lanes(constants, offset + GUARD_HIGH * stride), lanes(constants, offset + TOP * stride)
+    limit_lanes(value, 0, constants, offset, stride, counts, place, used)
+    if flags & RESIZES_MAGNITUDE:
+        sign = less(value, zero)
+        held = ((((value ^ sign) - sign) & guard) ^ sign) - sign
+    else:
+        held = maximum(minimum(value, guard), lanes(constants, offset + GUARD_LOW * stride))
+    held = ((held + zero_point) << top) >> top
+    raw = held & (lanes(constants, offset + HIGH * stride) + zero_point)
+    return raw + (less(held, zero) & (lanes(constants, offset + LOW * stride) + zero_point)) - zero_point
+
+
+@inlined
 def narrow_lanes(
     value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
 ) -> Lanes:
@@ -93,6 +117,8 @@ def narrow_lanes(
 
     Adds to ``counts``, sixteen lanes below and sixteen above for each ``place``, how often the overflow acted.
     """
+    if flags == 0:
+        return value
     if flags & MULTIPLIES:
         value = value * lanes(constants, offset + MULTIPLIER * stride)
     if flags & SHIFTS_LEFT:
@@ -103,6 +129,8 @@ def narrow_lanes(
         return repair_lanes(value, flags, constants, offset, stride, counts, place, used)
     if flags & ROUNDS:
         value = round_lanes(value, flags, constants, offset, stride)
+    if flags & (RESIZES | RESIZES_MAGNITUDE):
+        return resize_lanes(value, flags, constants, offset, stride, counts, place, used)
     if flags & LIMITS:
         value = limit_lanes(value, flags, constants, offset, stride, counts, place, used)
     return value

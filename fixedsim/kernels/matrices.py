@@ -66,24 +66,21 @@ def _nothing(*arguments: Any) -> None:
 
 
 @operation(_nothing)
-def configure(typingctx: Any, lines: Any) -> Any:
-    """Shape the registers for products over ``lines`` lines, at most 16."""
+def configure(typingctx: Any) -> Any:
+    """Shape the registers."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if AVAILABLE:
             kind = ir.ArrayType(_I8, LINE)
             place = builder.bitcast(cgutils.alloca_once_value(builder, ir.Constant(kind, bytearray(LINE))), _POINTER)
             _put(builder, place, 0, _register(1))  # the palette
-            width = builder.trunc(builder.mul(args[0], _number(4)), _I16)
             for register in range(8):
-                whole = ir.Constant(_I16, LINE)
-                _put(builder, place, 16 + 2 * register, width if _CODES <= register < _WEIGHTS else whole)
-                rows = builder.trunc(args[0], _I8) if register >= _WEIGHTS else _register(GROUP)
-                _put(builder, place, 48 + register, rows)
+                _put(builder, place, 16 + 2 * register, ir.Constant(_I16, LINE))
+                _put(builder, place, 48 + register, _register(GROUP))
             _call(builder, "ldtilecfg", place)
         return context.get_dummy_value()
 
-    return signature(types.void, types.int64), code
+    return signature(types.void), code
 
 
 def _put(builder: Any, place: Any, offset: int, value: Any) -> None:
@@ -170,22 +167,18 @@ _block_2x2, _block_2x1, _block_1x2, _block_1x1 = (_block(*shape) for shape in ((
 
 
 @unmanaged
-def add_matrices(panels: Panels, codes: Codes, out: Words, first: int, last: int) -> int:
-    """Add to ``out`` (N, R) what panels ``first`` up to ``last`` of bytes give with groups of the ``codes`` (N, width).
+def add_matrices(panels: Panels, lines: int, codes: Codes, out: Words, first: int, last: int) -> int:
+    """Add to ``out`` (N, R) what panels ``first`` up to ``last`` of bytes give with groups of the ``codes`` (N, pitch).
 
-    Return how many vectors were done: those of whole groups of 16. The registers must be permitted.
+    Return how many vectors were done: those of whole groups of 16. The registers must be permitted, the pitch a
+    multiple of 64. Where the ``lines`` of a panel do not fill registers, the last one holds lines of what comes after
+    it, and the codes there are zeros.
     """
-    vectors, width = codes.shape
     done: int
-    done, lines = vectors // GROUP * GROUP, width >> 2
-    sums, vector_codes = (out.reshape(-1), out.shape[1]), (codes.reshape(-1), width)
-    whole = lines // GROUP
-    if whole > 0:
-        configure(GROUP)
-        add_blocks(panels, lines, 0, whole, vector_codes, sums, done, first, last)
-    if lines > whole * GROUP:
-        configure(lines - whole * GROUP)
-        add_blocks(panels, lines, whole * GROUP, 1, vector_codes, sums, done, first, last)
+    done = codes.shape[0] // GROUP * GROUP
+    sums, vector_codes = (out.reshape(-1), out.shape[1]), (codes.reshape(-1), codes.shape[1])
+    configure()
+    add_blocks(panels, lines, vector_codes, sums, done, first, last)
     release()
     return done
 
@@ -194,22 +187,20 @@ def add_matrices(panels: Panels, codes: Codes, out: Words, first: int, last: int
 def add_blocks(
     panels: Panels,
     lines: int,
-    begun: int,
-    steps: int,
     codes: tuple[Codes, int],
     sums: tuple[Words, int],
     vectors: int,
     first: int,
     last: int,
 ) -> None:
-    """Add what ``steps`` registers full of lines give, from line ``begun`` of ``lines`` on, of panels and vectors."""
+    """Add what panels and vectors give, two by two where there are as many."""
     flat, width = codes
     out, pitch = sums
-    stride = lines * LINE
+    stride, steps = lines * LINE, (lines + GROUP - 1) // GROUP
     for panel in range(first, last, 2):
-        place = panel * stride + begun * LINE
+        place = panel * stride
         for vector in range(0, vectors, 2 * GROUP):
-            code, corner = vector * width + 4 * begun, vector * pitch + panel * GROUP
+            code, corner = vector * width, vector * pitch + panel * GROUP
             if vector + GROUP < vectors:
                 if panel + 1 < last:
                     _block_2x2(panels, place, stride, flat, code, width, steps, out, corner, pitch)

@@ -21,98 +21,109 @@ Integers = npt.NDArray[np.integer[Any]]
 Block = tuple[int, int, int, int, int, int]
 pasted = numba.njit(inline="always")  # into each caller, before anything is compiled: a part takes its time but once
 _FEW = 2  # vectors up to which packed weights are unpacked for each
-_NEAR = 1 << 18  # bytes of weights that stay in the second cache while all vectors pass
-_SWEPT = 1 << 16  # bytes of weights at a time where their order alternates
+_NEAR = 1 << 18  # bytes of weights and sums that stay in the second cache while all vectors pass
 _BLOCK = 128  # lines, unpacked, of four panels at a time: they stay in the first cache while every vector passes
 
 
 @compiled
-def multiply(bits: int, step: int, panels: Panels, codes: Codes, sums: Words, start: Words, out: Words) -> None:
+def multiply(
+    bits: int, step: int, panels: Panels, codes: Codes, sums: Words, start: Words, out: Words, backward: bool
+) -> None:
     """Write ``out[n, r] = start[n, r] + sums[n] + step * sum of weight[r, k] * codes[n, k]``, modulo 2**32.
 
     Args:
         bits: of the weights as they stand in the panels: 16 (int16), or 8, 4, 2, 1 (uint8).
         step: what products are multiplied by.
-        panels: the weights, all panels one after the other.
-        codes: ``(N, width)``, C-contiguous, zeros where a vector is shorter; or ``(2 N, width)``, the lower and the
-            upper bytes of each vector.
+        panels: the weights, all panels one after the other; of vectors of a multiple of 64 bytes, up to 1024 bytes more
+            may be read.
+        codes: ``(N, pitch)``, C-contiguous, zeros where a vector is shorter; or ``(2 N, pitch)``, the lower and the
+            upper bytes of each vector. At least as many as the panels have weights.
         sums: ``(N,)``.
         start: ``(N, R)`` or, for all vectors, ``(1, R)``, C-contiguous; R is a multiple of 16.
         out: ``(N, R)``, C-contiguous; it may be ``start``.
+        backward: take the last panels first. Where calls alternate, each begins with what the one before read last,
+            which caches still hold.
     """
-    begin(sums, start, out)
+    count = out.shape[1] >> 4
+    width = panels.size * max(8 // bits, 1) // max(out.shape[1], 1)
+    lines = width * panels.itemsize >> 2
     few = bits < 8 and codes.shape[0] <= _FEW
-    if bits == 8 and step == 1 and codes.shape[0] == out.shape[0] >= GROUP and permitted() == 1:
-        multiply_groups(panels, codes, out)
-    elif few:
-        multiply_bytes(bits, step, panels, codes, out)
+    if few:
+        begin(sums, start, out, 0, count)
+        multiply_bytes(bits, step, panels, lines, codes, out, backward)
+    elif fits_groups(bits, step, codes, out) and permitted() == 1:
+        multiply_groups(panels, lines, codes, sums, start, out)
     else:
-        multiply_lines(bits, step, panels, codes, out, 0, out.shape[1] >> 4)
+        some = max(_NEAR // (64 * max(out.shape[0], 1)) & -4, 4)
+        blocks = (count + some - 1) // some
+        for block in range(blocks):
+            first = (blocks - 1 - block if backward else block) * some
+            last = min(first + some, count)
+            begin(sums, start, out, first, last)
+            multiply_lines(bits, step, panels, lines, codes, out, first, last, backward)
+
+
+@inlined
+def fits_groups(bits: int, step: int, codes: Codes, out: Words) -> bool:
+    """Return whether the matrix registers can multiply: bytes, of enough vectors, each padded to whole registers."""
+    whole = codes.shape[0] == out.shape[0] and codes.shape[1] & (GROUP * 4 - 1) == 0
+    return bits == 8 and step == 1 and out.shape[0] >= GROUP and whole
 
 
 @unmanaged
-def multiply_groups(panels: Panels, codes: Codes, out: Words) -> None:
-    """Add the products of bytes, by matrix registers but for the vectors after the last whole group."""
+def multiply_groups(panels: Panels, lines: int, codes: Codes, sums: Words, start: Words, out: Words) -> None:
+    """Multiply bytes, by matrix registers but for the vectors after the last whole group."""
     count = out.shape[1] >> 4
-    some = max(_NEAR // (codes.shape[1] * 16) & -4, 4)
+    some = max(_NEAR // (lines * 64 + 64 * codes.shape[0]) & -4, 4)
     for first in range(0, count, some):
         last = min(first + some, count)
-        done = add_matrices(panels, codes, out, first, last)
+        begin(sums, start, out, first, last)
+        done = add_matrices(panels, lines, codes, out, first, last)
         if done < codes.shape[0]:
-            multiply_lines(8, 1, panels, codes[done:], out[done:], first, last)
-
-
-@compiled
-def multiply_swept(
-    backward: bool, bits: int, step: int, panels: Panels, codes: Codes, sums: Words, start: Words, out: Words
-) -> None:
-    """Do what :func:`multiply` does for one vector, some panels at a time, from the last to the first if ``backward``.
-
-    Where calls alternate, each begins with the panels that the one before read last, which caches still hold.
-    """
-    count = out.shape[1] >> 4
-    size = panels.size // count
-    some = max(_SWEPT // (size * panels.itemsize) & -4, 4)
-    parts = (count + some - 1) // some
-    source, target = start.reshape(-1), out.reshape(-1)
-    for part in range(parts):
-        first = (parts - 1 - part if backward else part) * some
-        last = min(first + some, count)
-        rows = (last - first) * 16
-        beginning = source[first * 16 : last * 16].reshape((1, rows))
-        there = target[first * 16 : last * 16].reshape((1, rows))
-        multiply(bits, step, panels[first * size : last * size], codes, sums, beginning, there)
+            multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, False)
 
 
 @pasted
-def begin(sums: Words, start: Words, out: Words) -> None:
-    """Write the start values and the sums of each vector to ``out``."""
+def begin(sums: Words, start: Words, out: Words, first: int, last: int) -> None:
+    """Write the start values and the sums of each vector to the rows of some panels of ``out``."""
     pitch = out.shape[1]
     source, target = start.reshape(-1), out.reshape(-1)
     away = pitch if start.shape[0] > 1 else 0
     for vector in range(out.shape[0]):
         added = splat32(sums[vector])
-        for column in range(0, pitch, LANES):
+        for column in range(first * LANES, last * LANES, LANES):
             store(target, vector * pitch + column, lanes(source, vector * away + column) + added)
 
 
 @pasted
-def multiply_lines(bits: int, step: int, panels: Panels, codes: Codes, out: Words, first: int, last: int) -> None:
+def multiply_lines(
+    bits: int,
+    step: int,
+    panels: Panels,
+    lines: int,
+    codes: Codes,
+    out: Words,
+    first: int,
+    last: int,
+    backward: bool,
+) -> None:
     """Add what some panels give with all vectors, some lines of four panels at a time, unpacked first if need be."""
     line, groups = 64 // panels.itemsize, max(8 // bits, 1)
-    lines = codes.shape[1] * panels.itemsize >> 2
     stride, pace = lines // groups * line, 64 // groups
     dense = bits >= 8
     source = panels if dense else np.empty(4 * _BLOCK * line, panels.dtype)
     between = stride if dense else _BLOCK * line
-    for panel in range(first, last, 4):
+    final = (last - first - 1) & -4
+    for position in range(0, last - first, 4):
+        panel = first + (final - position if backward else position)
+        coming = max(panel - 4, 0) if backward else panel + 4
         some = min(last - panel, 4)
         for begun in range(0, lines, _BLOCK):
             now = min(_BLOCK, lines - begun)
             place = panel * stride + begun // groups * line
             if not dense:
                 unpack(bits, panels, place, stride, now // groups, some, source, between)
-            ahead = place + now // groups * line if begun + now < lines else (panel + 4) * stride
+            ahead = place + now // groups * line if begun + now < lines else coming * stride
             block = place if dense else 0, between, begun * 4 // panels.itemsize, now, panel * 16, some
             add_block(step, source, codes, out, block, panels, (ahead, stride, pace))
 
@@ -177,30 +188,32 @@ def add_narrow(step: int, panels: Panels, codes: Codes, out: Words, block: Block
             tiles.tile_1x1(panels, begun, 0, codes, row, width, lines, out, there, pitch, factor, 0, panels, begun, 0)
 
 
-def multiply_bytes(bits: int, step: int, panels: Panels, codes: Codes, out: Words) -> None:
+def multiply_bytes(bits: int, step: int, panels: Panels, lines: int, codes: Codes, out: Words, backward: bool) -> None:
     """Add the products with weights of 4, 2 or 1 bits, which stand in bytes."""
-    multiply_packed(bits, step, panels, codes, out)
+    multiply_packed(bits, step, panels, lines, codes, out, backward)
 
 
 @overload(multiply_bytes, strict=False)
-def _compile_for_bytes(bits: Any, step: Any, panels: Any, codes: Any, out: Any) -> Any:
+def _compile_for_bytes(bits: Any, step: Any, panels: Any, lines: Any, codes: Any, out: Any, backward: Any) -> Any:
     """Compile nothing for panels of 16 bits, whose weights are never packed."""
     if panels.dtype == types.uint8:
-        return lambda bits, step, panels, codes, out: multiply_packed(bits, step, panels, codes, out)
-    return lambda bits, step, panels, codes, out: None
+        return lambda bits, step, panels, lines, codes, out, backward: multiply_packed(
+            bits, step, panels, lines, codes, out, backward
+        )
+    return lambda bits, step, panels, lines, codes, out, backward: None
 
 
 @compiled
-def multiply_packed(bits: int, step: int, panels: Panels, codes: Codes, out: Words) -> None:
-    """Add the products with weights of 4, 2 or 1 bits, unpacked for each vector."""
-    lines = codes.shape[1] * bits >> 5
-    count = out.shape[1] >> 4
-    halves = 1 if codes.shape[0] > out.shape[0] else 0
-    for panel in range(0, count, 4):
+def multiply_packed(bits: int, step: int, panels: Panels, lines: int, codes: Codes, out: Words, backward: bool) -> None:
+    """Add the products with weights of 4, 2 or 1 bits, unpacked for each vector; ``lines`` are those of bytes."""
+    packed, count = lines * bits >> 3, out.shape[1] >> 4
+    halves, final = 1 if codes.shape[0] > out.shape[0] else 0, (count - 1) & -4
+    for position in range(0, count, 4):
+        panel = final - position if backward else position
         for vector in range(codes.shape[0]):
-            place, factor = panel * lines * 64, step << 8 * (vector & halves)
+            place, factor = panel * packed * 64, step << 8 * (vector & halves)
             row, there = vector * codes.shape[1], (vector >> halves) * out.shape[1] + panel * 16
-            add_packed(bits, factor, panels, codes, out, (place, row, lines, there, min(count - panel, 4)))
+            add_packed(bits, factor, panels, codes, out, (place, row, packed, there, min(count - panel, 4)))
 
 
 @pasted

@@ -1,7 +1,7 @@
 """An LSTM as the fused kernel takes it: from the raws of its inputs to the hidden state of every step in one loop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fixedsim.bounds import Range, format_range, product_range
 from fixedsim.casts import Rounding
-from fixedsim.execution import ProductKernel, Products
+from fixedsim.execution import PreparedNarrowing, ProductKernel, Products
 from fixedsim.formats import Format
 from fixedsim.kernels import fused as layout
 from fixedsim.kernels.lstm import GATE_NARROWINGS, NARROWINGS
@@ -41,9 +41,16 @@ Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products of the inputs at a time: 1 MiB, which caches hold
 _TABLE_SHARE = 4  # tokens read, times this, that make a table of a vocabulary worth its making
 _LARGEST_TABLE = 1 << 25  # words: 128 MiB
-_CELL_BITS = 64
 _INT32 = Format.integer(32)
-_CELL = ("forget_product", "input_product", "forget_addend", "input_addend", "cell", "cell_input", "hidden")
+_CELL = {
+    layout.FORGET_PRODUCT: "forget_product",
+    layout.INPUT_PRODUCT: "input_product",
+    layout.FORGET_ADDEND: "forget_addend",
+    layout.INPUT_ADDEND: "input_addend",
+    layout.CELL: "cell",
+    layout.CELL_INPUT: "cell_input",
+    layout.HIDDEN: "hidden",
+}
 _GATE = {
     layout.INPUT_SUM: "input_sum",
     layout.RECURRENT_SUM: "recurrent_sum",
@@ -79,19 +86,22 @@ class Course:
 
 @dataclass(eq=False)
 class FusedState:
-    """Where a batch of sequences stands: codes of the hidden state ``(B, width)`` and their sums, and the cell.
+    """Where a batch of sequences stands: codes of the hidden state ``(B, pitch)`` and their sums, and the cell.
 
+    ``hidden`` is the hidden state less the zero point that it is read with, where it is rescaled before each step.
     ``sums`` and ``gates`` are scratch of the kernel, ``counts`` its overflows so far, modulo 2**32 for each lane,
-    and ``step_counts`` (2,) those of accumulators that step.
+    ``step_counts`` (2,) those of accumulators that step, and ``input_counts`` (2,) those of rescaled inputs.
     """
 
     codes: NDArray[Any]
     code_sums: NDArray[np.int32]
     cell: NDArray[np.int32]
+    hidden: NDArray[np.int32]
     sums: NDArray[Any]
     gates: NDArray[np.int32]
     counts: NDArray[np.int32]
     step_counts: Integers
+    input_counts: Integers
 
     def put_back(self, initial: "FusedState", back: NDArray[np.bool_]) -> None:
         """Take over the sequences ``back`` (B,) of another state."""
@@ -99,6 +109,7 @@ class FusedState:
             self.codes[back] = initial.codes[back]
             self.code_sums[back] = initial.code_sums[back]
             self.cell[back] = initial.cell[back]
+            self.hidden[back] = initial.hidden[back]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,29 +137,40 @@ class FusedLstm:
         self._embedded: tuple[NDArray[Any], NDArray[np.int32]] | None = None
         self.units, self.width = layer.units, padded(layer.units)
         self.products = layer.accumulators.input_products, layer.accumulators.recurrent_products
-        self.written, self.read_hidden = layer.written_format, layer.state_format
+        self.written, self.kept = layer.written_format, layer.state_format
+        self.read_hidden = layer.accumulators.read_hidden
         self.inputs: Panels | Products
         self.recurrent: Panels | RecurrentSteps
         if self.products[1].kernel is ProductKernel.STEPS:
+            if self.rescales:
+                raise UnfitError("accumulators step over a hidden state that is rescaled")
             there = np.tile(np.arange(self.width) < self.units, len(path.gate_names))
             steps = RecurrentSteps(self.products[1], np.where(there, self._order, -1), self.width)
             self.inputs, self.recurrent = self.products[0], steps
         else:
             self.inputs = word_panels(self.products[0], self._order)
-            recurrent = word_panels(self.products[1], self._order)
-            self.recurrent = _widened(recurrent, self.products[1].weight[self._order], self.width)
+            self.recurrent = word_panels(self.products[1], self._order)
         stages = self._gate_stages(layer)
         tables = self._tables(layer.name)
         stages |= _cell_stages(path, [table.outgoing for table in tables])
+        stages[layout.RESCALED] = NO_STAGE
+        if path.hidden_rescale is not None:
+            stages[layout.RESCALED] = lane_stage(path.hidden_rescale, format_range(self.kept, centred=True))
         self.row_bits = max(stages[place].bits for place in range(layout.FORGET_PRODUCT))
+        cell_bits = max(self.row_bits, *(stages[place].bits for place in layout.CELL_PLACES))
         self.flags = np.array([stages[place].flags for place in range(layout.PLACES)], dtype=np.int64)
         self.row_constants = self._pack_rows(layer, stages)
-        cell = [stages[place].packed(_CELL_BITS, LANES).reshape(-1) for place in layout.CELL_PLACES]
+        cell = [stages[place].packed(cell_bits, LANES).reshape(-1) for place in layout.CELL_PLACES]
         self.constants = np.concatenate(cell)
         self.centres = self._pack_centres()
         self.tables, of_tables = _joined(tables)
-        self.choices = np.array([path.joint, path.coupled is not None, *of_tables], dtype=np.int64)
+        self.choices = np.array([path.joint, path.coupled is not None, self.rescales, *of_tables], dtype=np.int64)
         self.masks = np.where(np.arange(self.width) < self.units, -1, 0).astype(np.int32)
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the hidden state is rescaled before the products."""
+        return self.path.hidden_rescale is not None
 
     @cached_property
     def _order(self) -> Integers:
@@ -225,7 +247,8 @@ class FusedLstm:
             layout.COUPLED_FROM: (path.coupled or 0) - 2 * gate_format(path, "forget").zero_point,
             layout.CELL_ZERO: path.cell.format.zero_point,
             layout.READ_ZERO: path.read_cell.zero_point,
-            layout.CODE_ZERO: self.written.zero_point - self.code_zero,
+            layout.HIDDEN_ZERO: self.written.zero_point - self._output_zero,
+            layout.CODE_ZERO: self.read_hidden.zero_point - self.code_zero,
         }
         return np.repeat([centres[which] for which in range(layout.CENTRES)], LANES).astype(np.int32)
 
@@ -235,13 +258,19 @@ class FusedLstm:
         offset = self.recurrent.coding.offset if isinstance(self.recurrent, Panels) else 0
         return offset + (0 if self.path.folded_zero_point else self.read_hidden.zero_point)
 
+    @property
+    def _output_zero(self) -> int:
+        """The raw of the hidden state that the kernel writes as 0."""
+        return self.kept.zero_point if self.rescales else self.code_zero
+
     def state(self, hidden: Integers, cell: Integers) -> FusedState:
         """The state of raws ``(B, units)``."""
         batch, matrix = len(hidden), self.recurrent
         stepwise = isinstance(matrix, RecurrentSteps)
         factor = matrix.coding.factor if isinstance(matrix, Panels) else 0
-        codes = np.zeros((batch, matrix.width), dtype=self.code_type)
-        codes[:, : self.units] = hidden - self.code_zero
+        codes = np.zeros((batch, matrix.pitch), dtype=self.code_type)
+        kept = np.zeros((batch, self.width if self.rescales else 0), dtype=np.int32)
+        (kept if self.rescales else codes)[:, : self.units] = hidden - self._output_zero
         sums = factor * codes.sum(axis=1, dtype=np.int64)
         cells = np.zeros((batch, self.width), dtype=np.int32)
         cells[:, : self.units] = cell
@@ -249,28 +278,42 @@ class FusedLstm:
             codes,
             sums.astype(np.int32),
             cells,
+            kept,
             np.empty((batch, len(self._order)), dtype=np.int64 if stepwise else np.int32),
             np.empty(len(GATES) * LANES, dtype=np.int32),
             np.zeros(layout.PLACES * 2 * LANES, dtype=np.int32),
+            np.zeros(2, dtype=np.int64),
             np.zeros(2, dtype=np.int64),
         )
 
     def raws(self, state: FusedState) -> tuple[Integers, Integers]:
         """Hidden state and cell as raws ``(B, units)``."""
-        hidden = state.codes[:, : self.units].astype(np.int64) + self.code_zero
+        codes = state.hidden if self.rescales else state.codes
+        hidden = codes[:, : self.units].astype(np.int64) + self._output_zero
         return hidden, state.cell[:, : self.units].astype(np.int64)
 
-    def totals(self, raws: NDArray[Any], counts: Integers) -> NDArray[Any]:
+    def totals(self, raws: NDArray[Any], state: FusedState) -> NDArray[Any]:
         """The sums of products of inputs ``(N, inputs)``, for each padded row; what they hold where accumulators step.
 
-        The overflows of these are added to ``counts`` (2,).
+        The overflows on the way are added to those of ``state``.
         """
+        raws = self._rescaled(raws, state)
         if isinstance(self.inputs, Panels):
             return word_sums(self.inputs, raws, self._input_zero)
         start = np.asarray(self.products[0].start.low, dtype=np.int64)
-        return np.ascontiguousarray(
-            self.inputs.run(raws.astype(np.int64) - self._input_zero, start, counts)[:, self._order]
-        )
+        sums = self.inputs.run(raws.astype(np.int64) - self._input_zero, start, state.step_counts)
+        return np.ascontiguousarray(sums[:, self._order])
+
+    def _rescaled(self, raws: NDArray[Any], state: FusedState) -> NDArray[Any]:
+        """The inputs ``(N, inputs)`` as the products read them."""
+        if self._input_rescale is None:
+            return raws
+        return self._input_rescale.run(raws.astype(np.int64) - self.path.input.zero_point, state.input_counts)
+
+    @cached_property
+    def _input_rescale(self) -> PreparedNarrowing | None:
+        rescale, read = self.path.input_rescale, format_range(self.path.input, centred=True)
+        return None if rescale is None else PreparedNarrowing(rescale, read)
 
     def embedded(self, vectors: NDArray[Any], tokens: int) -> NDArray[np.int32] | None:
         """The sums of products ``(vocabulary, height)`` of every vector of an embedding, to be read by token.
@@ -281,9 +324,10 @@ class FusedLstm:
         if found is not None and found[0] is vectors:
             return found[1]
         worthwhile = self._tokens * _TABLE_SHARE >= len(vectors) and len(vectors) * self.height <= _LARGEST_TABLE
-        if not worthwhile or not isinstance(self.inputs, Panels):
+        counted = self._input_rescale is not None  # overflows of each vector that is read
+        if not worthwhile or counted or not isinstance(self.inputs, Panels):
             return None
-        table: NDArray[np.int32] = self.totals(vectors, np.zeros(2, dtype=np.int64))
+        table = word_sums(self.inputs, vectors, self._input_zero)
         self._embedded = vectors, table
         return table
 
@@ -302,13 +346,13 @@ class FusedLstm:
         past a sequence's end stands ``padding``.
         """
         steps, batch = inputs.shape[:2]
-        codes = np.zeros((steps, batch, self.width), dtype=state.codes.dtype)
+        codes = np.zeros((steps, batch, self.width), dtype=self.output_type)
         longest = max(1, _CHUNK // max(1, batch * len(self._order)))
         for first, end in course.segments(steps, longest):
             state.put_back(initial, course.put_back(first, batch))
             order, totals = np.arange((end - first) * batch), table
             if totals is None:
-                totals = self.totals(inputs[first:end].reshape(len(order), inputs.shape[2]), state.step_counts)
+                totals = self.totals(inputs[first:end].reshape(len(order), inputs.shape[2]), state)
             else:
                 order = inputs[first:end].reshape(-1)
             self.advance(order, totals, state, course.active(first, batch).astype(np.int64), codes[first:end])
@@ -320,9 +364,9 @@ class FusedLstm:
     def step(self, raws: NDArray[Any], state: FusedState, memory: "StepMemory") -> NDArray[Any]:
         """The hidden state ``(B, units)`` after one step for inputs ``(B, inputs)``; ``state`` goes on."""
         if memory.sums is None:
-            totals = self.totals(raws, state.step_counts)
+            totals = self.totals(raws, state)
         else:
-            totals = memory.sums.run(raws, self._input_zero)
+            totals = memory.sums.run(self._rescaled(raws, state), self._input_zero)
         return self.step_from(totals, memory.order, state, memory)
 
     def step_from(self, totals: NDArray[Any], order: Integers, state: FusedState, memory: "StepMemory") -> NDArray[Any]:
@@ -337,6 +381,11 @@ class FusedLstm:
         return self.recurrent.coding.input_type if isinstance(self.recurrent, Panels) else self.recurrent.operands
 
     @property
+    def output_type(self) -> Any:
+        """The type in which the kernel writes hidden states."""
+        return np.int32 if self.rescales else self.code_type
+
+    @property
     def height(self) -> int:
         """The rows of the sums of products, padded ones included."""
         return len(self._order)
@@ -347,18 +396,19 @@ class FusedLstm:
             WordSums(self.inputs, batch) if isinstance(self.inputs, Panels) else None,
             np.arange(batch),
             np.ones(batch, dtype=np.int64),
-            np.empty((1, batch, self.width), dtype=self.code_type),
+            np.empty((1, batch, self.width), dtype=self.output_type),
         )
 
     @cached_property
     def _input_zero(self) -> int:
         """What is subtracted from inputs before they are multiplied."""
-        return 0 if self.path.folded_zero_point else self.path.input.zero_point
+        return 0 if self.path.folded_zero_point else self.path.read_input.zero_point
 
     def _hidden(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The raws ``(T, B, units)`` of codes ``(T, B, width)``."""
         raws = codes[:, :, : self.units]
-        return np.add(raws, self.code_zero, dtype=np.int64).astype(self._hidden_type) if self.code_zero else raws
+        zero = self._output_zero
+        return np.add(raws, zero, dtype=np.int64).astype(self._hidden_type) if zero else raws
 
     @cached_property
     def _hidden_type(self) -> type[np.signedinteger[Any]]:
@@ -380,7 +430,7 @@ class FusedLstm:
             self.tables,
             self.masks,
             active,
-            (state.codes, state.code_sums, state.cell, state.gates),
+            (state.codes, state.code_sums, state.cell, state.gates, state.hidden),
             output,
             state.counts,
         )
@@ -394,10 +444,10 @@ class FusedLstm:
             steps = self.recurrent
             layout.lstm_stepwise(order, totals, steps.matrix, steps.accumulator, rows, *shared, state.step_counts)
 
-    def counts(self, state: FusedState) -> tuple[Integers, Integers]:
-        """Low and high overflows of all accumulators ``(2,)``, and of each narrowing ``(36, 2)``.
+    def counts(self, state: FusedState) -> tuple[Integers, Integers, dict[str, Integers]]:
+        """Low and high overflows: of all accumulators ``(2,)``, of each narrowing ``(36, 2)``, of rescaled vectors.
 
-        These stand in the order of :data:`fixedsim.kernels.lstm.NARROWINGS`.
+        Those of narrowings stand in the order of :data:`fixedsim.kernels.lstm.NARROWINGS`.
         """
         totals = state.counts.reshape(layout.PLACES, 2, LANES).sum(axis=2, dtype=np.int64)
         accumulator, found = state.step_counts.copy(), np.zeros((len(NARROWINGS), 2), dtype=np.int64)
@@ -406,16 +456,16 @@ class FusedLstm:
             accumulator += totals[place + layout.INPUT_ACCUMULATOR] + totals[place + layout.RECURRENT_ACCUMULATOR]
             for which, name in _GATE.items():
                 found[gate * len(GATE_NARROWINGS) + GATE_NARROWINGS.index(name)] = totals[place + which]
-        for place, name in zip(layout.CELL_PLACES, _CELL, strict=True):
+        for place, name in _CELL.items():
             found[NARROWINGS.index(name)] = totals[place]
-        return accumulator, found
+        return accumulator, found, {"rescaled_input": state.input_counts, "rescaled_hidden": totals[layout.RESCALED]}
 
 
 class RecurrentSteps:
     """A recurrent matrix whose accumulators step, in panels of padded rows.
 
     ``matrix`` and ``accumulator`` are as :func:`fixedsim.kernels.fused.lstm_stepwise` takes them; a hidden state has
-    ``width`` codes, in the type ``operands``.
+    ``pitch`` codes, in the type ``operands``.
 
     Raises:
         UnfitError: accumulators that only step one by one, or that go over both matrices.
@@ -425,36 +475,25 @@ class RecurrentSteps:
         steps = products.step_lanes(order, width)
         if steps is None or products.continues is not None or steps.padded != len(order):
             raise UnfitError("accumulators step, with partial sums or over both matrices")
-        self.operands, self.width = steps.operands, width
+        self.operands, self.pitch = steps.operands, width
         last = np.zeros(products.rows, dtype=np.int64) if products.last is None else products.last
         start, last = (np.where(order < 0, 0, values[order]) for values in (products.start.low, last))
         self.matrix = steps.panels, start.astype(np.int64)[None], last.astype(steps.word)
         self.accumulator = steps.narrowed, steps.product, steps.shifts, steps.register
 
 
-def _widened(panels: Panels, weight: NDArray[Any], least_width: int) -> Panels:
-    """The panels for vectors of at least so many codes, those beyond the columns zeros."""
-    coding = panels.coding
-    codes = coding.weights(weight)
-    whole = coding.lane * coding.groups
-    missing = max(0, -(-least_width // whole) * whole - panels.width)
-    if not missing:
-        return panels
-    codes = np.pad(codes, ((0, 0), (0, missing)))
-    return replace(panels, panels=coding.panels(codes), width=codes.shape[1])
-
-
 def _require_shape(layer: "lstm.Lstm") -> None:
     path = layer.datapath
     cell = format_range(path.read_cell).union(format_range(path.read_cell, centred=True))
+    hidden = format_range(layer.state_format, centred=True)
     found = {
         "a projection": layer.projection is not None,
-        "rescaled vectors": path.input_rescale is not None or path.hidden_rescale is not None,
         "peepholes": any(gate.peephole is not None for gate in path.present),
         "normalized gates": any(gate.norm is not None for gate in path.present),
         "a stale sigmoid": path.hazard is not Hazard.NONE,
         "partial sums over both matrices": layer.accumulators.concatenated,
         "a cell beyond 32 bits": not cell.within(_INT32),
+        "a rescaled hidden state beyond 32 bits": path.hidden_rescale is not None and not hidden.within(_INT32),
     }
     for what, there in found.items():
         if there:

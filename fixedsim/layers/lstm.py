@@ -438,8 +438,8 @@ class Lstm:
     ) -> tuple[NDArray[np.integer[Any]], State]:
         state, initial = fused.state(*now), fused.state(*self.initial_state(len(now.hidden)))
         output = fused.run(inputs, state, initial, course, self.output_format.zero_point, table)
-        accumulator, counts = fused.counts(state)
-        self._count(recorder, _Steps({}, counts, accumulator), output.size)
+        accumulator, counts, rescaled = fused.counts(state)
+        self._count(recorder, _Steps({}, counts, accumulator, rescaled), output.size)
         return output, State(*fused.raws(state))
 
     def _trace_arrays(self, wanted: list[str], steps: int, batch: int) -> dict[str, Integers]:

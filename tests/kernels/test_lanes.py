@@ -13,6 +13,7 @@ from fixedsim.bounds import Range
 from fixedsim.casts import Overflow, Rounding
 from fixedsim.errors import FormatError
 from fixedsim.formats import Format
+from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.compilation import compiled
 from fixedsim.kernels.lanes import Constants, narrow_lanes
 from fixedsim.kernels.vector import LANES, lanes, store
@@ -23,6 +24,8 @@ from tests.strategies import Words
 
 pytestmark = pytest.mark.kernels
 OVERFLOWS = (Overflow.WRAP, Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.SATURATE_ZERO)
+REPAIRS = (Primitive.REPAIR_SIGN, Primitive.REPAIR_SIGN_FIRST)
+RESIZES = (Primitive.VHDL_RESIZE, Primitive.VHDL_RESIZE_MAGNITUDE)
 BLOCKS = 4
 
 
@@ -39,16 +42,18 @@ def narrow_all(
 def lowest(narrowing: Narrowing) -> int:
     """The lowest raw that the overflow leaves as it is."""
     form = narrowing.format
-    symmetric = narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
+    saturates = narrowing.primitive is None
+    symmetric = saturates and narrowing.overflow is Overflow.SATURATE_SYMMETRIC and form.signed and form.bits > 1
     return -form.raw_max if symmetric else form.raw_min
 
 
 def rounded(value: int, narrowing: Narrowing) -> int:
     """What is narrowed before its overflow: in a format that holds everything."""
     wide = replace(Format.integer(63), zero_point=narrowing.format.zero_point)
+    away = narrowing.primitive is Primitive.VHDL_RESIZE_MAGNITUDE
+    rounding = Rounding.HALF_AWAY if away else narrowing.rounding
     return narrow(
-        value,
-        Narrowing(wide, narrowing.rounding, Overflow.SATURATE, narrowing.shift, narrowing.multiplier, narrowing.form),
+        value, Narrowing(wide, rounding, Overflow.SATURATE, narrowing.shift, narrowing.multiplier, narrowing.form)
     )
 
 
@@ -61,7 +66,7 @@ def check(narrowing: Narrowing, values: list[int], bits: int, stage: LaneStage) 
     narrow_all(given_values.astype(kind), stage.flags, stage.packed(bits, LANES).reshape(-1), counts, used, out)
     expected = [narrow(value, narrowing) - narrowing.format.zero_point for value in values]
     assert out[: len(values)].tolist() == expected
-    if narrowing.primitive is None:
+    if narrowing.primitive not in REPAIRS:
         before = [rounded(value, narrowing) for value in values]
         low = sum(raw < lowest(narrowing) for raw in before)
         high = sum(raw > narrowing.format.raw_max for raw in before)
@@ -107,7 +112,51 @@ def test_drawn_narrowings() -> None:
     assert reached[64] >= 20, reached
 
 
-@pytest.mark.parametrize("primitive", [Primitive.REPAIR_SIGN, Primitive.REPAIR_SIGN_FIRST])
+@st.composite
+def resizing(draw: st.DrawFn) -> Narrowing:
+    """A narrowing that ends with VHDL's resize."""
+    form = Format.integer(draw(st.integers(2, 12)))
+    return Narrowing(
+        replace(form, zero_point=draw(st.integers(form.raw_min, form.raw_max))),
+        draw(st.sampled_from(Rounding)),
+        draw(st.sampled_from([Overflow.WRAP, Overflow.SATURATE])),
+        draw(st.integers(-3, 20)),
+        draw(st.sampled_from([1, 3, 12345, (1 << 16) - 1])),
+        primitive=draw(st.sampled_from(RESIZES)),
+        guard_bits=draw(st.integers(0, 3)),
+    )
+
+
+def test_drawn_resizes() -> None:
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=300)
+    @given(resizing(), st.integers(1, 24), st.integers(0, 2**32))
+    def each(narrowing: Narrowing, width: int, seed: int) -> None:
+        largest = (1 << width) - 1
+        stage = lane_stage(narrowing, Range(-largest, largest))
+        reached["acts" if stage.flags & (layout.RESIZES | layout.RESIZES_MAGNITUDE) else "changes nothing"] += 1
+        values = Words(seed).integers(-largest, largest, (LANES * BLOCKS - 5,)).tolist()
+        for bits in {stage.bits, 64}:
+            check(narrowing, [*values, -largest, largest, 0, -1, 1], bits, stage)
+
+    each()
+    assert min(reached[case] for case in ("acts", "changes nothing")) >= 20, reached
+
+
+@pytest.mark.parametrize("primitive", RESIZES)
+@pytest.mark.parametrize("overflow", [Overflow.WRAP, Overflow.SATURATE])
+def test_every_resize_of_few_bits(primitive: Primitive, overflow: Overflow) -> None:
+    """All values of ten bits, to four bits of every zero point, with guard bits and without."""
+    for zero_point, guard_bits, shift in product(range(-8, 8), (0, 1, 2), (0, 2)):
+        form = replace(Format.integer(4), zero_point=zero_point)
+        narrowing = Narrowing(form, Rounding.HALF_UP, overflow, shift, primitive=primitive, guard_bits=guard_bits)
+        stage = lane_stage(narrowing, Range(-512, 511))
+        for bits in (32, 64):
+            check(narrowing, list(range(-512, 512)), bits, stage)
+
+
+@pytest.mark.parametrize("primitive", REPAIRS)
 def test_repaired_signs(primitive: Primitive) -> None:
     for bits, shift in product((2, 5, 8), range(4)):
         narrowing = Narrowing(Format.integer(bits), overflow=Overflow.WRAP, shift=shift, primitive=primitive)
@@ -127,7 +176,7 @@ def test_every_value_of_few_bits(rounding: Rounding, overflow: Overflow) -> None
 
 
 def test_what_lanes_do_not_know() -> None:
-    for primitive in (Primitive.VHDL_RESIZE, Primitive.FLOAT64):
+    for primitive in (Primitive.FLOAT32, Primitive.FLOAT64):
         with pytest.raises(UnfitError, match=str(primitive)):
             lane_stage(Narrowing(Format.integer(8), primitive=primitive, overflow=Overflow.WRAP), Range(-9, 9))
     with pytest.raises(UnfitError, match="beyond 64 bits"):

@@ -60,16 +60,19 @@ def test_multiply(engine: Engine, bits: int, halves: bool) -> None:
     for (rows, columns, vectors), step in product(shapes, (1, -3)):
         low, high = ends(bits)
         weight = random.choice([low, high, *random.integers(low, high + 1, 5)], (rows, columns))
-        packed, code_bits = lines(weight, bits), 16 if bits == 16 else 8
+        written, code_bits = lines(weight, bits), 16 if bits == 16 else 8
+        packed = choice.aligned(written.shape, written.dtype)
+        packed[:] = written
         height, width = -(-rows // 16) * 16, packed.size * max(8 // bits, 1) // max(-(-rows // 16) * 16, 1)
         width = width if rows else max(columns, 8)
         limit = 1 << code_bits - 1
-        codes = np.zeros((vectors * (1 + halves), width), dtype=np.int16 if bits == 16 else np.int8)
+        pitch = int(random.choice([width, -(-width // 64) * 64]))
+        codes = np.zeros((vectors * (1 + halves), pitch), dtype=np.int16 if bits == 16 else np.int8)
         codes[:, :columns] = random.choice([-limit, limit - 1, 1, -7], (len(codes), columns))
         sums = random.integers(-1000, 1000, vectors).astype(np.int32)
         start = random.integers(-(1 << 31), 1 << 31, (random.choice([1, vectors]), height)).astype(np.int32)
         out = np.empty((vectors, height), np.int32)
-        engine.panels.multiply(bits, step, packed, codes, sums, start, out)
+        engine.panels.multiply(bits, step, packed, codes, sums, start, out, bool(random.integers(2)))
         whole = codes[:, :columns].astype(np.int64)
         whole = whole[0::2] + (whole[1::2] << 8) if halves else whole
         expected = (step * (whole @ weight.T) + sums[:, None] + start[:, :rows]).astype(np.int32)
