@@ -29,7 +29,7 @@ _RESIZES: dict[Primitive | None, int] = {
     Primitive.VHDL_RESIZE: layout.RESIZES,
     Primitive.VHDL_RESIZE_MAGNITUDE: layout.RESIZES_MAGNITUDE,
 }
-_SHIFTS_TO_TOP = layout.WRAPS | layout.REPAIRS | layout.REPAIRS_FIRST | layout.RESIZES | layout.RESIZES_MAGNITUDE
+_SHIFTS_TO_TOP = layout.WRAPS | layout.PRIMITIVES
 _TABLE_BITS = 16  # the widest format whose raws a table lists
 _INT16, _INT32 = Format.integer(16), Format.integer(32)
 _BYTE = 1 << 8

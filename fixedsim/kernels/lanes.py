@@ -11,7 +11,19 @@ from typing import Any
 import numpy.typing as npt
 
 from fixedsim.kernels.compilation import inlined
-from fixedsim.kernels.vector import LANES, Lanes, cast_like, equal, lanes, less, maximum, minimum, store, where
+from fixedsim.kernels.vector import (
+    LANES,
+    Lanes,
+    anywhere,
+    cast_like,
+    equal,
+    lanes,
+    less,
+    maximum,
+    minimum,
+    store,
+    where,
+)
 
 Constants = npt.NDArray[Any]  # int32 or int64
 
@@ -23,6 +35,11 @@ LANE_FIELDS = 16
 MULTIPLIES, SHIFTS_LEFT, DOUBLES, ROUNDS, BY_SIGN, BY_ODD = (1 << bit for bit in range(6))
 LIMITS, WRAPS, WRAPS_UNSIGNED, ZEROES, REPAIRS, REPAIRS_FIRST = (1 << bit for bit in range(6, 12))
 RESIZES, RESIZES_MAGNITUDE = (1 << bit for bit in range(12, 14))
+# Groups of them, so that what is rare costs one test.
+SCALES = MULTIPLIES | SHIFTS_LEFT | DOUBLES
+ROUNDS_BY_VALUE = BY_SIGN | BY_ODD
+ENDS_OTHERWISE = WRAPS | WRAPS_UNSIGNED | ZEROES
+PRIMITIVES = REPAIRS | REPAIRS_FIRST | RESIZES | RESIZES_MAGNITUDE
 
 
 @inlined
@@ -34,10 +51,11 @@ def round_lanes(value: Lanes, flags: int, constants: Constants, offset: int, str
     shift = lanes(constants, offset + SHIFT * stride)
     floor = value >> shift
     rest = (value & lanes(constants, offset + REST * stride)) + lanes(constants, offset + HALF * stride)
-    if flags & BY_SIGN:
-        rest = rest + (less(value, value ^ value) & lanes(constants, offset + SIGNED * stride))
-    if flags & BY_ODD:
-        rest = rest + ((floor ^ lanes(constants, offset + FLIP * stride)) & lanes(constants, offset + ODD * stride))
+    if flags & ROUNDS_BY_VALUE:
+        if flags & BY_SIGN:
+            rest = rest + (less(value, value ^ value) & lanes(constants, offset + SIGNED * stride))
+        if flags & BY_ODD:
+            rest = rest + ((floor ^ lanes(constants, offset + FLIP * stride)) & lanes(constants, offset + ODD * stride))
     return floor + (rest >> shift)
 
 
@@ -48,16 +66,15 @@ def limit_lanes(
     """Return ``value`` after its overflow, which is counted in the lanes ``used``."""
     low, high = lanes(constants, offset + LOW * stride), lanes(constants, offset + HIGH * stride)
     below, above = less(value, low), less(high, value)
-    first = place * 2 * LANES
-    store(counts, first, lanes(counts, first) - (cast_like(below, counts) & used))
-    store(counts, first + LANES, lanes(counts, first + LANES) - (cast_like(above, counts) & used))
-    if flags & WRAPS:
-        top = lanes(constants, offset + TOP * stride)
-        return (value << top) >> top
-    if flags & WRAPS_UNSIGNED:
-        return value & high
-    if flags & ZEROES:
-        return where(below | above, value ^ value, value)
+    if anywhere(below | above):
+        first = place * 2 * LANES
+        store(counts, first, lanes(counts, first) - (cast_like(below, counts) & used))
+        store(counts, first + LANES, lanes(counts, first + LANES) - (cast_like(above, counts) & used))
+    if flags & ENDS_OTHERWISE:
+        if flags & WRAPS:
+            top = lanes(constants, offset + TOP * stride)
+            return (value << top) >> top
+        return value & high if flags & WRAPS_UNSIGNED else where(below | above, value ^ value, value)
     return maximum(minimum(value, high), low)
 
 
@@ -110,6 +127,18 @@ def resize_lanes(
 
 
 @inlined
+def primitive_lanes(
+    value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
+) -> Lanes:
+    """Return a scaled value after the rest of a primitive."""
+    if flags & (REPAIRS | REPAIRS_FIRST):
+        return repair_lanes(value, flags, constants, offset, stride, counts, place, used)
+    if flags & ROUNDS:
+        value = round_lanes(value, flags, constants, offset, stride)
+    return resize_lanes(value, flags, constants, offset, stride, counts, place, used)
+
+
+@inlined
 def narrow_lanes(
     value: Lanes, flags: int, constants: Constants, offset: int, stride: int, counts: Constants, place: int, used: Lanes
 ) -> Lanes:
@@ -119,18 +148,18 @@ def narrow_lanes(
     """
     if flags == 0:
         return value
-    if flags & MULTIPLIES:
-        value = value * lanes(constants, offset + MULTIPLIER * stride)
-    if flags & SHIFTS_LEFT:
-        value = value << lanes(constants, offset + LEFT * stride)
-    if flags & DOUBLES:
-        value = (value + lanes(constants, offset + FIRST_HALF * stride)) >> lanes(constants, offset + FIRST * stride)
-    if flags & (REPAIRS | REPAIRS_FIRST):
-        return repair_lanes(value, flags, constants, offset, stride, counts, place, used)
+    if flags & SCALES:
+        if flags & MULTIPLIES:
+            value = value * lanes(constants, offset + MULTIPLIER * stride)
+        if flags & SHIFTS_LEFT:
+            value = value << lanes(constants, offset + LEFT * stride)
+        if flags & DOUBLES:
+            half = lanes(constants, offset + FIRST_HALF * stride)
+            value = (value + half) >> lanes(constants, offset + FIRST * stride)
+    if flags & PRIMITIVES:
+        return primitive_lanes(value, flags, constants, offset, stride, counts, place, used)
     if flags & ROUNDS:
         value = round_lanes(value, flags, constants, offset, stride)
-    if flags & (RESIZES | RESIZES_MAGNITUDE):
-        return resize_lanes(value, flags, constants, offset, stride, counts, place, used)
     if flags & LIMITS:
         value = limit_lanes(value, flags, constants, offset, stride, counts, place, used)
     return value

@@ -223,6 +223,18 @@ minimum = operation(np.minimum)(_chooser("<"))
 maximum = operation(np.maximum)(_chooser(">"))
 
 
+@operation(lambda mask: bool(mask.any()))
+def anywhere(typingctx: Any, mask: Any) -> Any:
+    """Whether any lane of a mask is set."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.icmp_signed("!=", args[0], ir.Constant(args[0].type, [0] * LANES))
+        word = builder.bitcast(bits, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", word, ir.Constant(word.type, 0))
+
+    return signature(types.boolean, mask), code
+
+
 @operation(lambda value: int(value.sum(dtype=np.int64)))
 def total(typingctx: Any, value: Any) -> Any:
     """The sum of the lanes, 64 bits."""
