@@ -231,6 +231,8 @@ def lstm_step(
 def lstm_steps(
     order: Vector,
     totals: Words,
+    active: Vector,
+    output: Block,
     matrix: tuple[Block, Words],
     coding: tuple[int, int, int],
     rows: tuple[Words, Constants],
@@ -239,9 +241,7 @@ def lstm_steps(
     flags: Vector,
     tables: Words,
     masks: Words,
-    active: Vector,
     state: State,
-    output: Block,
     counts: Words,
 ) -> None:
     """Advance a batch by T steps and write the codes ``output`` (T, B, H) of its hidden states.
@@ -284,6 +284,8 @@ def lstm_steps(
 def lstm_stepwise(
     order: Vector,
     totals: Vector,
+    active: Vector,
+    output: Block,
     matrix: tuple[Operands, Vector, Operands],
     accumulator: tuple[bool, Vector, Vector, Vector],
     rows: tuple[Vector, Constants],
@@ -292,9 +294,7 @@ def lstm_stepwise(
     flags: Vector,
     tables: Words,
     masks: Words,
-    active: Vector,
     state: State,
-    output: Block,
     counts: Words,
     step_counts: Vector,
 ) -> None:

@@ -1,7 +1,7 @@
 """An LSTM as the fused kernel takes it: from the raws of its inputs to the hidden state of every step in one loop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -89,19 +89,18 @@ class FusedState:
     """Where a batch of sequences stands: codes of the hidden state ``(B, pitch)`` and their sums, and the cell.
 
     ``hidden`` is the hidden state less the zero point that it is read with, where it is rescaled before each step.
-    ``sums`` and ``gates`` are scratch of the kernel, ``counts`` its overflows so far, modulo 2**32 for each lane,
-    ``step_counts`` (2,) those of accumulators that step, and ``input_counts`` (2,) those of rescaled inputs.
+    ``counts`` are the kernel's overflows so far, modulo 2**32 for each lane, ``step_counts`` (2,) those of accumulators
+    that step, and ``input_counts`` (2,) those of rescaled inputs. ``operands`` are what the kernel takes of this state.
     """
 
     codes: NDArray[Any]
     code_sums: NDArray[np.int32]
     cell: NDArray[np.int32]
     hidden: NDArray[np.int32]
-    sums: NDArray[Any]
-    gates: NDArray[np.int32]
-    counts: NDArray[np.int32]
-    step_counts: Integers
-    input_counts: Integers
+    counts: NDArray[np.int32] = field(default_factory=lambda: np.zeros(layout.PLACES * 2 * LANES, dtype=np.int32))
+    step_counts: Integers = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    input_counts: Integers = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    operands: tuple[Any, ...] = ()
 
     def put_back(self, initial: "FusedState", back: NDArray[np.bool_]) -> None:
         """Take over the sequences ``back`` (B,) of another state."""
@@ -266,7 +265,6 @@ class FusedLstm:
     def state(self, hidden: Integers, cell: Integers) -> FusedState:
         """The state of raws ``(B, units)``."""
         batch, matrix = len(hidden), self.recurrent
-        stepwise = isinstance(matrix, RecurrentSteps)
         factor = matrix.coding.factor if isinstance(matrix, Panels) else 0
         codes = np.zeros((batch, matrix.pitch), dtype=self.code_type)
         kept = np.zeros((batch, self.width if self.rescales else 0), dtype=np.int32)
@@ -274,17 +272,30 @@ class FusedLstm:
         sums = factor * codes.sum(axis=1, dtype=np.int64)
         cells = np.zeros((batch, self.width), dtype=np.int32)
         cells[:, : self.units] = cell
-        return FusedState(
-            codes,
-            sums.astype(np.int32),
-            cells,
-            kept,
-            np.empty((batch, len(self._order)), dtype=np.int64 if stepwise else np.int32),
-            np.empty(len(GATES) * LANES, dtype=np.int32),
-            np.zeros(layout.PLACES * 2 * LANES, dtype=np.int32),
-            np.zeros(2, dtype=np.int64),
-            np.zeros(2, dtype=np.int64),
+        state = FusedState(codes, sums.astype(np.int32), cells, kept)
+        state.operands = self._operands(state)
+        return state
+
+    def _operands(self, state: FusedState) -> tuple[Any, ...]:
+        """All that the kernel takes that is the same at every step of a state."""
+        matrix, batch = self.recurrent, len(state.cell)
+        sums = np.empty((batch, len(self._order)), dtype=np.int32 if isinstance(matrix, Panels) else np.int64)
+        gates = np.empty(len(GATES) * LANES, dtype=np.int32)
+        shared = (
+            (sums, self.row_constants),
+            (self.constants, self.centres),
+            self.choices,
+            self.flags,
+            self.tables,
+            self.masks,
+            (state.codes, state.code_sums, state.cell, gates, state.hidden),
+            state.counts,
         )
+        if isinstance(matrix, Panels):
+            panels = matrix.suited(batch)
+            coding = panels.coding
+            return (panels.panels, panels.start), (coding.bits, coding.step, coding.factor), *shared
+        return matrix.matrix, matrix.accumulator, *shared, state.step_counts
 
     def raws(self, state: FusedState) -> tuple[Integers, Integers]:
         """Hidden state and cell as raws ``(B, units)``."""
@@ -423,26 +434,8 @@ class FusedLstm:
         output: NDArray[Any],
     ) -> None:
         """Write the codes ``output`` (T, B, width) for rows ``order`` of ``totals``, and move ``state`` on."""
-        shared = (
-            (self.constants, self.centres),
-            self.choices,
-            self.flags,
-            self.tables,
-            self.masks,
-            active,
-            (state.codes, state.code_sums, state.cell, state.gates, state.hidden),
-            output,
-            state.counts,
-        )
-        rows = state.sums, self.row_constants
-        if isinstance(self.recurrent, Panels):
-            panels = self.recurrent.suited(len(state.codes))
-            coding = panels.coding
-            matrix = panels.panels, panels.start
-            layout.lstm_steps(order, totals, matrix, (coding.bits, coding.step, coding.factor), rows, *shared)
-        else:
-            steps = self.recurrent
-            layout.lstm_stepwise(order, totals, steps.matrix, steps.accumulator, rows, *shared, state.step_counts)
+        advance = layout.lstm_steps if isinstance(self.recurrent, Panels) else layout.lstm_stepwise
+        advance(order, totals, active, output, *state.operands)
 
     def counts(self, state: FusedState) -> tuple[Integers, Integers, dict[str, Integers]]:
         """Low and high overflows: of all accumulators ``(2,)``, of each narrowing ``(36, 2)``, of rescaled vectors.

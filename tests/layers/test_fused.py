@@ -27,8 +27,17 @@ from tests.strategies import LinearCase, Scope, Words, linear_cases
 pytestmark = pytest.mark.kernels
 GROUP = "layers"
 PLAIN = Scope((1, 8), (30, 40), algorithms=False, narrowed_products=False)
-PROFILES = ("fixed-point", "bit-rnn", "litert", "tflm", "cmsis-nn", "cmsis-nn-s16", "hls4ml", "elastic-ai-fixed")
-PROFILES += ("elastic-ai-integer",)
+PROFILES = (
+    "fixed-point",
+    "bit-rnn",
+    "litert",
+    "tflm",
+    "cmsis-nn",
+    "cmsis-nn-s16",
+    "hls4ml",
+    "elastic-ai-fixed",
+    "elastic-ai-integer",
+)
 
 
 def made(profile: str, bits: int) -> Lstm:
