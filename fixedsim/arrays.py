@@ -307,7 +307,7 @@ def activate(values: npt.ArrayLike, activation: Activation) -> Raws:
         return _stored(raws, activation.format).reshape(given.shape)
     flat = words.reshape(-1)
     out = np.empty_like(flat)
-    elementwise.activate_all(flat, fields[0], table_values, out)
+    elementwise.activate_all(flat, fields[0], table_values, np.empty((3, max(len(flat), 2)), np.int64), out)
     return out.reshape(given.shape)
 
 

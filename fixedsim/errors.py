@@ -6,7 +6,6 @@ and the key named where there is one. Everything that fixedsim raises on purpose
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class FixedsimError(Exception):
@@ -44,5 +43,7 @@ class DependencyError(FixedsimError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, else a list of them."""
     names = sorted(known)
+    from difflib import get_close_matches  # takes its time to import
+
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

@@ -460,7 +460,8 @@ class PreparedActivation:
             return raws
         activated = np.empty(raws.shape, dtype=np.int64)
         flat = np.ascontiguousarray(raws).reshape(-1)
-        activate_all(flat, self.packed[0], self.values, activated.reshape(-1))
+        scratch = np.empty((3, max(len(flat), 2)), dtype=np.int64)
+        activate_all(flat, self.packed[0], self.values, scratch, activated.reshape(-1))
         return activated
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fixedsim.bounds import Range
 from fixedsim.kernels.compilation import cpu_features
 from fixedsim.kernels.matrices import AVAILABLE as MATRICES
-from fixedsim.kernels.panels import add_window, encode, join_halves, multiply
+from fixedsim.kernels.panels import SCRATCH, add_window, encode, join_halves, multiply
 from fixedsim.kernels.tiles import unpacked
 
 Integers = NDArray[np.int64]
@@ -248,6 +248,10 @@ class Panels:
         codes = _LINE // np.dtype(self.coding.input_type).itemsize
         return -(-self.width // codes) * codes
 
+    def scratch(self) -> NDArray[Any]:
+        """Memory for a call of :func:`fixedsim.kernels.panels.multiply`."""
+        return np.empty(SCRATCH if self.coding.bits < 8 else 0, dtype=self.panels.dtype)
+
     @cached_property
     def start(self) -> Words:
         """The constants modulo 2**32, ``(1, height)``, for :func:`fixedsim.kernels.panels.multiply`."""
@@ -293,7 +297,7 @@ class Panels:
         short, coding = _memory((len(inputs), self.height), np.int32), self.coding
         if MATRICES and coding.parts == 2 and len(codes) >= DENSE:
             both, none = aligned((len(codes), self.height), np.int32), np.zeros(len(codes), dtype=np.int32)
-            multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both, False)
+            multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both, self.scratch(), False)
             join_halves(both, coding.step, sums.astype(np.int32), self.start, short)
         else:
             self.multiply_codes(codes, sums.astype(np.int32), short)
@@ -303,7 +307,7 @@ class Panels:
         """Write to ``out`` (N, height) the sums of products of codes and what :meth:`codes` gives with them."""
         coding = self.coding
         backward = self.panels.nbytes > _FAR and next(self._turns) % 2 == 1
-        multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out, backward)
+        multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out, self.scratch(), backward)
 
     @cached_property
     def _turns(self) -> Iterator[int]:
@@ -319,7 +323,7 @@ class Panels:
             range(0, self.width, self.window), self.panels.reshape(self.width // self.window, -1), strict=True
         ):
             read = np.ascontiguousarray(codes[:, first : first + self.window])
-            multiply(self.coding.bits, 1, panels, read, none, np.zeros_like(self.start), short, False)
+            multiply(self.coding.bits, 1, panels, read, none, np.zeros_like(self.start), short, self.scratch(), False)
             add_window(self.coding.step, short, wide)
         return wide
 

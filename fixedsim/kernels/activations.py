@@ -6,8 +6,6 @@ to lower and upper, with the slope as multiplier and the offset as zero point), 
 of its own has no narrowing; see :mod:`fixedsim.kernels.functions`.
 """
 
-import numpy as np
-
 from fixedsim.kernels import functions, wide
 from fixedsim.kernels.compilation import compiled, inlined
 from fixedsim.kernels.narrowing import (
@@ -43,15 +41,15 @@ def interpolate(rise: int, rest: int, shift: int, rounding: int) -> int:
 
 
 @compiled
-def activate_row(values: Vector, packed: Vector, table: Vector, constants: Vector, out: Vector) -> None:
+def activate_row(values: Vector, packed: Vector, table: Vector, scratch: Vector, out: Vector) -> None:
     """Write to ``out`` the activation of each of ``values`` (R,); ``table`` holds the values of every table.
 
-    ``constants`` (2, R) is scratch; ``out`` may not be ``values``. See ``spec.activations``.
+    ``scratch`` is (3, max(R, 2)) at least; ``out`` may not be ``values``. See ``spec.activations``.
     """
     if packed[KIND] > LINEAR:
         function_row(values, packed, table, out)
         return
-    narrow_own(values, packed[:NARROWING_FIELDS], constants, out, np.zeros(2, np.int64))
+    narrow_own(values, packed[:NARROWING_FIELDS], scratch, out, scratch[2, :2])
     if packed[KIND] == NEAREST:
         start = packed[START]
         for position in range(values.shape[0]):

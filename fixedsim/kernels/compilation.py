@@ -51,18 +51,19 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     """Return ``function`` compiled on its first call, or itself with ``NUMBA_DISABLE_JIT=1``.
 
     Integer arithmetic wraps at 64 bits; no floating-point liberties are taken; other threads run meanwhile. The code is
-    cached where Numba finds a folder that it can write to, and compiled in each process where it does not.
+    cached where Numba finds a folder that it can write to, and compiled in each process where it does not. It counts no
+    references to arrays, and so must not allocate any.
     """
-    return _compiled(function)
-
-
-def unmanaged(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Return what :func:`compiled` returns of a function that allocates no array: it counts no references to any."""
     return _compiled(function, _nrt=False)
 
 
+def allocating(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Return what :func:`compiled` returns of a function that allocates arrays."""
+    return _compiled(function)
+
+
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Return what :func:`unmanaged` returns; every caller holds a copy of the code. For what inner loops call."""
+    """Return what :func:`compiled` returns; every caller holds a copy of the code. For what inner loops call."""
     return _compiled(function, _nrt=False, forceinline=True)
 
 

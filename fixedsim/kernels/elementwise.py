@@ -1,7 +1,5 @@
 """Narrowings and activations over arrays."""
 
-import numpy as np
-
 from fixedsim.kernels.activations import activate_row
 from fixedsim.kernels.compilation import compiled
 from fixedsim.kernels.narrowing import Vector
@@ -21,6 +19,6 @@ def narrow_rows(
 
 
 @compiled
-def activate_all(values: Vector, packed: Vector, table_values: Vector, out: Vector) -> None:
-    """Write to ``out`` (N,) the activation of each of ``values`` (N,)."""
-    activate_row(values, packed, table_values, np.empty((2, values.shape[0]), np.int64), out)
+def activate_all(values: Vector, packed: Vector, table_values: Vector, scratch: Vector, out: Vector) -> None:
+    """Write to ``out`` (N,) the activation of each of ``values`` (N,); ``scratch`` is (3, max(N, 2))."""
+    activate_row(values, packed, table_values, scratch, out)

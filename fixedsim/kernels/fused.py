@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fixedsim.kernels.compilation import inlined, unmanaged
+from fixedsim.kernels.compilation import compiled, inlined
 from fixedsim.kernels.lanes import LANE_FIELDS, Constants, narrow_lanes
 from fixedsim.kernels.narrowing import Vector
 from fixedsim.kernels.panels import multiply
@@ -143,7 +143,7 @@ def advanced(
     return celled(kept + added, CELL, constants, flags, counts, used)
 
 
-@unmanaged
+@compiled
 def rescale_hidden(
     constants: tuple[Constants, Words],
     flags: Vector,
@@ -168,7 +168,7 @@ def rescale_hidden(
         code_sums[sequence] = code_factor * code_sum
 
 
-@unmanaged
+@compiled
 def lstm_step(
     step: int,
     order: Vector,
@@ -227,13 +227,13 @@ def lstm_step(
             code_sums[sequence] = code_factor * code_sum
 
 
-@unmanaged
+@compiled
 def lstm_steps(
     order: Vector,
     totals: Words,
     active: Vector,
     output: Block,
-    matrix: tuple[Block, Words],
+    matrix: tuple[Block, Words, Block],
     coding: tuple[int, int, int],
     rows: tuple[Words, Constants],
     constants: tuple[Constants, Words],
@@ -247,21 +247,22 @@ def lstm_steps(
     """Advance a batch by T steps and write the codes ``output`` (T, B, H) of its hidden states.
 
     Step ``t`` of sequence ``n`` adds row ``order[t * B + n]`` of ``totals`` (., R), the sums of products of the inputs.
-    ``matrix`` holds the panels of the recurrent matrix and what its rows start with (1, R); they and the first two of
-    ``coding``, bits and step, are as :func:`fixedsim.kernels.panels.multiply` takes them; the third is what the sum of
-    a vector's codes counts in all its rows. ``rows`` are scratch for sums (B, R) and the constants of rows.
-    ``constants`` are those of the cell and its centres. ``state`` are the codes (B, K) of the hidden states, those sums
-    (B,), the cells (B, H), scratch for the gates (64,) and, where they are rescaled, the hidden states (B, H), which
-    ``output`` then gets in place of codes. ``masks`` (H,) are -1 for the units that there are, else 0.
-    Sequences whose ``active`` (B,) is 0 stay as they are, and nothing is written to their output; their overflows count
-    like the others'.
+    ``matrix`` holds the panels of the recurrent matrix, what its rows start with (1, R) and scratch; they and the first
+    two of ``coding``, bits and step, are as :func:`fixedsim.kernels.panels.multiply` takes them; the third is what the
+    sum of a vector's codes counts in all its rows. ``rows`` are scratch for sums (B, R) and the constants of rows.
+    ``constants`` are those of the cell and its centres. ``masks`` (H,) are -1 for the units that there are, else 0.
+    ``state`` are the codes (B, K) of the hidden states, those sums (B,), the cells (B, H), scratch for the gates (64,)
+    and, where they are rescaled, the hidden states (B, H), which ``output`` then gets in place of codes. Sequences
+    whose ``active`` (B,) is 0 stay as they are, and nothing is written to their output; their overflows count like the
+    others'.
     """
     bits, weight_step, code_factor = coding
+    panels, start, scratch = matrix
     sums = (totals, rows[0])
     for step in range(output.shape[0]):
         if choices[RESCALES]:
             rescale_hidden(constants, flags, masks, code_factor, state, counts)
-        multiply(bits, weight_step, matrix[0], state[0], state[1], matrix[1], rows[0], step & 1 == 1)
+        multiply(bits, weight_step, panels, state[0], state[1], start, rows[0], scratch, step & 1 == 1)
         lstm_step(
             step,
             order,
@@ -280,7 +281,7 @@ def lstm_steps(
         )
 
 
-@unmanaged
+@compiled
 def lstm_stepwise(
     order: Vector,
     totals: Vector,
@@ -323,7 +324,7 @@ ACCUMULATOR, SUM, LINEAR_PREACTIVATION, LINEAR_OUTPUT = range(4)
 LINEAR_PLACES = 4
 
 
-@unmanaged
+@compiled
 def linear_rows(
     sums: Words,
     constants: Constants,

@@ -7,7 +7,7 @@ gate is coupled, it has no rows. Every stage takes its operands less their zero 
 import numpy as np
 
 from fixedsim.kernels.activations import activate_row
-from fixedsim.kernels.compilation import compiled
+from fixedsim.kernels.compilation import allocating
 from fixedsim.kernels.functions import normalize_row
 from fixedsim.kernels.narrowing import Vector
 from fixedsim.kernels.rows import narrow_own, narrow_row
@@ -75,7 +75,7 @@ PEEPHOLES, NORMS = 5, 9  # of each gate
 CHOICES = 13
 
 
-@compiled
+@allocating
 def gate_rows(
     gate: int,
     choices: Vector,
@@ -127,7 +127,7 @@ def gate_rows(
     narrow_own(signals[8], narrowings[position], scratch, signals[8], counts[position])
 
 
-@compiled
+@allocating
 def peephole_rows(
     weight: Vector,
     cell: Vector,
@@ -148,7 +148,7 @@ def peephole_rows(
     narrow_own(signals[6], narrowings[added], scratch, signals[6], counts[added])
 
 
-@compiled
+@allocating
 def centre_row(values: Vector, zero_point: int) -> None:
     """Subtract ``zero_point`` from each of ``values`` (H,)."""
     if zero_point != 0:
@@ -156,7 +156,7 @@ def centre_row(values: Vector, zero_point: int) -> None:
             values[position] -= zero_point
 
 
-@compiled
+@allocating
 def product_row(  # the caller proves that 64 bits hold the products
     left: Vector,
     right: Vector,
@@ -174,7 +174,7 @@ def product_row(  # the caller proves that 64 bits hold the products
     narrow_own(out, narrowings[position], scratch, out, counts[position])
 
 
-@compiled
+@allocating
 def unary_row(
     given: Vector, position: int, narrowings: Vector, centres: Vector, scratch: Vector, out: Vector, counts: Vector
 ) -> None:
@@ -184,7 +184,7 @@ def unary_row(
     narrow_own(out, narrowings[position], scratch, out, counts[position])
 
 
-@compiled
+@allocating
 def cell_rows(
     gates: tuple[Vector, Vector, Vector],
     previous: Vector,
@@ -220,7 +220,7 @@ def cell_rows(
     narrow_own(signals[activated], narrowings[CELL_OUTPUT], scratch, signals[activated], counts[CELL_OUTPUT])
 
 
-@compiled
+@allocating
 def read_gates(choices: Vector, register: Vector, signals: Vector, stale: Vector) -> tuple[Vector, Vector, Vector]:
     """Return the input, forget and candidate gates (H,) as the cell reads them, a coupled one from the forget gate.
 
@@ -238,7 +238,7 @@ def read_gates(choices: Vector, register: Vector, signals: Vector, stale: Vector
     return signals[FORGET_GATE], stale, signals[CANDIDATE_GATE]
 
 
-@compiled
+@allocating
 def lstm_elementwise(
     input_accumulators: Vector,
     recurrent_accumulators: Vector,
@@ -265,7 +265,7 @@ def lstm_elementwise(
     Adds to ``counts`` (36, 2) how often each overflow acted low and high.
     """
     units = hidden.shape[1]
-    scratch, work = np.empty((2, units), np.int64), np.zeros((len(SIGNALS), units), np.int64)
+    scratch, work = np.empty((3, max(units, 2)), np.int64), np.zeros((len(SIGNALS), units), np.int64)
     seen, stale = np.empty(units, np.int64), np.empty(units, np.int64)
     for sequence in range(hidden.shape[0]):
         from_inputs = input_accumulators[sequence]

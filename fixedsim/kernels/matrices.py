@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import signature
 
-from fixedsim.kernels.compilation import cpu_features, unmanaged
+from fixedsim.kernels.compilation import compiled, cpu_features
 from fixedsim.kernels.vector import element_pointer, operation
 
 Panels = npt.NDArray[np.integer[Any]]  # uint8
@@ -166,7 +166,7 @@ def _multiply(context: Any, builder: Any, sig: Any, args: Any, groups: int, pane
 _block_2x2, _block_2x1, _block_1x2, _block_1x1 = (_block(*shape) for shape in ((2, 2), (2, 1), (1, 2), (1, 1)))
 
 
-@unmanaged
+@compiled
 def add_matrices(panels: Panels, lines: int, codes: Codes, out: Words, first: int, last: int) -> int:
     """Add to ``out`` (N, R) what panels ``first`` up to ``last`` of bytes give with groups of the ``codes`` (N, pitch).
 
@@ -183,7 +183,7 @@ def add_matrices(panels: Panels, lines: int, codes: Codes, out: Words, first: in
     return done
 
 
-@unmanaged
+@compiled
 def add_blocks(
     panels: Panels,
     lines: int,

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import overload
 
 from fixedsim.kernels import tiles
-from fixedsim.kernels.compilation import compiled, inlined, unmanaged
+from fixedsim.kernels.compilation import compiled, inlined
 from fixedsim.kernels.matrices import GROUP, add_matrices, permitted
 from fixedsim.kernels.vector import LANES, lanes, splat32, store
 
@@ -22,12 +22,21 @@ Block = tuple[int, int, int, int, int, int]
 pasted = numba.njit(inline="always")  # into each caller, before anything is compiled: a part takes its time but once
 _FEW = 2  # vectors up to which packed weights are unpacked for each
 _NEAR = 1 << 18  # bytes of weights and sums that stay in the second cache while all vectors pass
+SCRATCH = 1 << 15  # bytes of four panels at a time, unpacked
 _BLOCK = 128  # lines, unpacked, of four panels at a time: they stay in the first cache while every vector passes
 
 
 @compiled
 def multiply(
-    bits: int, step: int, panels: Panels, codes: Codes, sums: Words, start: Words, out: Words, backward: bool
+    bits: int,
+    step: int,
+    panels: Panels,
+    codes: Codes,
+    sums: Words,
+    start: Words,
+    out: Words,
+    scratch: Panels,
+    backward: bool,
 ) -> None:
     """Write ``out[n, r] = start[n, r] + sums[n] + step * sum of weight[r, k] * codes[n, k]``, modulo 2**32.
 
@@ -41,6 +50,7 @@ def multiply(
         sums: ``(N,)``.
         start: ``(N, R)`` or, for all vectors, ``(1, R)``, C-contiguous; R is a multiple of 16.
         out: ``(N, R)``, C-contiguous; it may be ``start``.
+        scratch: ``(SCRATCH,)`` where weights are packed, else anything of the panels' type.
         backward: take the last panels first. Where calls alternate, each begins with what the one before read last,
             which caches still hold.
     """
@@ -60,7 +70,7 @@ def multiply(
             first = (blocks - 1 - block if backward else block) * some
             last = min(first + some, count)
             begin(sums, start, out, first, last)
-            multiply_lines(bits, step, panels, lines, codes, out, first, last, backward)
+            multiply_lines(bits, step, panels, lines, codes, out, first, last, scratch, backward)
 
 
 @inlined
@@ -70,7 +80,7 @@ def fits_groups(bits: int, step: int, codes: Codes, out: Words) -> bool:
     return bits == 8 and step == 1 and out.shape[0] >= GROUP and whole
 
 
-@unmanaged
+@compiled
 def multiply_groups(panels: Panels, lines: int, codes: Codes, sums: Words, start: Words, out: Words) -> None:
     """Multiply bytes, by matrix registers but for the vectors after the last whole group."""
     count = out.shape[1] >> 4
@@ -80,7 +90,7 @@ def multiply_groups(panels: Panels, lines: int, codes: Codes, sums: Words, start
         begin(sums, start, out, first, last)
         done = add_matrices(panels, lines, codes, out, first, last)
         if done < codes.shape[0]:
-            multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, False)
+            multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, panels, False)
 
 
 @pasted
@@ -105,13 +115,14 @@ def multiply_lines(
     out: Words,
     first: int,
     last: int,
+    scratch: Panels,
     backward: bool,
 ) -> None:
     """Add what some panels give with all vectors, some lines of four panels at a time, unpacked first if need be."""
     line, groups = 64 // panels.itemsize, max(8 // bits, 1)
     stride, pace = lines // groups * line, 64 // groups
     dense = bits >= 8
-    source = panels if dense else np.empty(4 * _BLOCK * line, panels.dtype)
+    source = panels if dense else scratch
     between = stride if dense else _BLOCK * line
     final = (last - first - 1) & -4
     for position in range(0, last - first, 4):

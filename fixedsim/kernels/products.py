@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fixedsim.kernels.compilation import compiled
+from fixedsim.kernels.compilation import allocating, compiled
 from fixedsim.kernels.narrowing import MULTIPLIER, Vector, limit, narrow, unpack
 
 Operands = npt.NDArray[np.signedinteger[Any]]
@@ -135,7 +135,7 @@ def write_products(
             counts[(over + 1) >> 1] += 1
 
 
-@compiled
+@allocating
 def accumulate_partial(
     weight: Vector,
     inputs: Vector,

@@ -122,7 +122,7 @@ def narrow_near(
 
 @compiled
 def narrow_own(values: Vector, packed: Vector, constants: Vector, out: Vector, counts: Vector) -> None:
-    """Write to ``out`` the ``values`` (R,) narrowed with its own constants; ``constants`` (2, R) is scratch."""
+    """Write to ``out`` the ``values`` (R,) narrowed with its own constants; two rows of ``constants`` are scratch."""
     constants[0, :] = packed[MULTIPLIER]
     constants[1, :] = packed[SHIFT]
     narrow_row(values, constants[0], constants[1], packed, out, counts)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from fixedsim.kernels.compilation import compiled, inlined
+from fixedsim.kernels.compilation import allocating, inlined
 from fixedsim.kernels.vector import operation
 
 Reals = npt.NDArray[np.float64]
@@ -83,7 +83,7 @@ def use_widest_vectors(typingctx: Any) -> Any:
     return types.void(), code
 
 
-@compiled
+@allocating
 def target_log_probabilities(logits: Logits, targets: npt.NDArray[np.int64], scale: float, out: Reals) -> None:
     """Write ``x[t] - log(sum(exp(x)))`` to ``out[t]`` for ``x = scale * logits[t]`` and ``t = targets[t]``.
 

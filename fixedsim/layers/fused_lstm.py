@@ -294,7 +294,7 @@ class FusedLstm:
         if isinstance(matrix, Panels):
             panels = matrix.suited(batch)
             coding = panels.coding
-            return (panels.panels, panels.start), (coding.bits, coding.step, coding.factor), *shared
+            return (panels.panels, panels.start, panels.scratch()), (coding.bits, coding.step, coding.factor), *shared
         return matrix.matrix, matrix.accumulator, *shared, state.step_counts
 
     def raws(self, state: FusedState) -> tuple[Integers, Integers]:

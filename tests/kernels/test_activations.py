@@ -36,8 +36,8 @@ RAWS = st.lists(st.integers(-5000, 5000) | WORDS, max_size=8)
 def run(engine: Engine, activation: Activation, raws: list[int]) -> list[int]:
     """The activations of the raws; a second activation before this one moves its values in the shared array."""
     fields, values = arrays.pack_activations([LookupTable((7, 8), Format.integer(8), 0, 0), activation])
-    out = np.empty(len(raws), np.int64)
-    engine.elementwise.activate_all(np.array(raws, np.int64), fields[1], values, out)
+    out, scratch = np.empty(len(raws), np.int64), np.empty((3, max(len(raws), 2)), np.int64)
+    engine.elementwise.activate_all(np.array(raws, np.int64), fields[1], values, scratch, out)
     return [int(raw) for raw in out]
 
 

@@ -72,7 +72,8 @@ def test_multiply(engine: Engine, bits: int, halves: bool) -> None:
         sums = random.integers(-1000, 1000, vectors).astype(np.int32)
         start = random.integers(-(1 << 31), 1 << 31, (random.choice([1, vectors]), height)).astype(np.int32)
         out = np.empty((vectors, height), np.int32)
-        engine.panels.multiply(bits, step, packed, codes, sums, start, out, bool(random.integers(2)))
+        scratch = np.empty(1 << 15, packed.dtype)
+        engine.panels.multiply(bits, step, packed, codes, sums, start, out, scratch, bool(random.integers(2)))
         whole = codes[:, :columns].astype(np.int64)
         whole = whole[0::2] + (whole[1::2] << 8) if halves else whole
         expected = (step * (whole @ weight.T) + sums[:, None] + start[:, :rows]).astype(np.int32)
