@@ -17,6 +17,7 @@ _SECTIONS = {  # heading: workloads
     "Deep Speech": "speech.*",
     "LSTMs under the profiles of other programs": "lstm.*",
     "Two threads on two cores": "threads.*",
+    "Two processes on two cores": "processes.*",
 }
 
 

@@ -372,7 +372,7 @@ def _traced() -> Any:
 
 @pytest.mark.usefixtures("_traced")
 def test_mutations_give_a_project_or_an_error(tmp_path: Path) -> None:
-    fuzz(tmp_path, seed=1, count=300)
+    fuzz(tmp_path, seed=1, count=120)
 
 
 @pytest.mark.slow

@@ -177,7 +177,7 @@ def with_config(content: bytes, config: bytes) -> bytes:
 
 
 def test_damaged_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fuzz_archives(tmp_path / "m.keras", 5, 240, monkeypatch)
+    fuzz_archives(tmp_path / "m.keras", 5, 100, monkeypatch)
 
 
 @pytest.mark.slow

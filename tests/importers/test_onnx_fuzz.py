@@ -129,7 +129,7 @@ def fuzz(folder: Path, seed: int, count: int) -> None:
 
 
 def test_damaged_files(tmp_path: Path) -> None:
-    fuzz(tmp_path, 7, 240)
+    fuzz(tmp_path, 7, 120)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def fuzz(folder: Path, seeds: range) -> None:
 
 
 def test_mutations(tmp_path: Path) -> None:
-    fuzz(tmp_path, range(150))
+    fuzz(tmp_path, range(75))
 
 
 @pytest.mark.slow

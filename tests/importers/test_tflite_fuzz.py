@@ -69,7 +69,7 @@ def fuzz(path: Path, seed: int, count: int) -> None:
 
 
 def test_mutations(tmp_path: Path) -> None:
-    fuzz(tmp_path / "model.tflite", 21, 150)
+    fuzz(tmp_path / "model.tflite", 21, 75)
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_bounds_of_exact_products_are_attained(zero_point: int, start: int, last
         assert (bound.low[row], bound.high[row]) == reached(weights, form, Accumulator(32), start, last), weights
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     accumulators(Scope(partial_sums=False)),
     formats(widest=2),
@@ -89,7 +89,7 @@ def test_no_prefix_leaves_its_bound(
         assert (bound.low[0], bound.high[0]) == (low, high)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.sampled_from(Overflow), st.sampled_from(Check), st.integers(-9, 9), st.lists(st.integers(-8, 7), max_size=3))
 def test_safe_bits_are_the_least(overflow: Overflow, check: Check, start: int, weights: list[int]) -> None:
     """At the width nothing overflows for any input, one bit below something does."""
@@ -133,7 +133,7 @@ def test_a_joint_accumulator_is_proven_only_with_its_first_part() -> None:
     assert Products(weight, shift, accumulator, inputs=Range(0, 0), start=first.total).proven
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(lstm_datapaths(), st.integers(0, 1 << 62))
 def test_joint_accumulators_of_positive_inputs(datapath: LstmDatapath, seed: int) -> None:
     """Inputs that are never zero keep every prefix away from zero, where saturation moves the later ones."""

@@ -114,7 +114,7 @@ def test_lstm() -> None:
 def test_bidirectional() -> None:
     moving: Counter[bool] = Counter()
 
-    @settings(max_examples=60)
+    @settings(max_examples=35)
     @given(bidirectional_cases(KNOWN))
     def each(case: BidirectionalCase) -> None:
         course: dict[str, Any] = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
@@ -130,7 +130,7 @@ def test_bidirectional() -> None:
     assert moving[True] >= LEAST_MOVING
 
 
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(linear_cases(KNOWN))
 def test_linear(case: LinearCase) -> None:
     layer = case.layer

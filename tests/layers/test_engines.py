@@ -85,7 +85,7 @@ def wanted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> P
 def test_linear(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=130)
+    @settings(max_examples=60)
     @given(linear_cases(REACHED_BY[wanted]))
     def check(case: LinearCase) -> None:
         reached[check_linear(case).kernel] += 1
@@ -97,7 +97,7 @@ def test_linear(wanted: ProductKernel) -> None:
 def test_lstm(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=70)
+    @settings(max_examples=40)
     @given(lstm_cases(REACHED_BY[wanted]))
     def check(case: LstmCase) -> None:
         reached.update(products.kernel for products in check_lstm(case))
@@ -106,19 +106,19 @@ def test_lstm(wanted: ProductKernel) -> None:
     assert reached[wanted] >= 10, reached
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(linear_cases(ENDS))
 def test_linear_with_everything_at_its_ends(case: LinearCase) -> None:
     check_linear(case)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(lstm_cases(ENDS))
 def test_lstm_with_everything_at_its_ends(case: LstmCase) -> None:
     check_lstm(case)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(bidirectional_cases())
 def test_bidirectional(case: BidirectionalCase) -> None:
     course = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
@@ -129,7 +129,7 @@ def test_bidirectional(case: BidirectionalCase) -> None:
         require_equal(state.cell, wanted.cell, "cell", GROUP)
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(embedding_cases())
 def test_embedding(case: EmbeddingCase) -> None:
     output, expected = both(case.layer, case.tokens)

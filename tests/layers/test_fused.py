@@ -181,8 +181,16 @@ def test_shipped_profiles(profile: str) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_stream(batch: int) -> None:
-    model = quantize(network(LANGUAGE), weight_bits=4, activation_bits=6)
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"weight_bits": 4, "activation_bits": 6},
+        {"profile": "elastic-ai-integer", "ranges": {"out.output": (-4.0, 4.0)}},  # inputs and hidden states rescaled
+        {"profile": "hls4ml"},  # accumulators that step
+    ],
+)
+def test_stream(choices: dict[str, Any], batch: int) -> None:
+    model = quantize(network(LANGUAGE), **choices)
     given_tokens = inputs(model, 7, batch)
     stream = model.stream(batch)
     for _ in range(2):

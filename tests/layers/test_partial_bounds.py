@@ -96,7 +96,7 @@ def test_bounds_of_partial_sums_are_attained(level: PartialSums, length: int, in
         assert (bounds.prefixes.low[row], bounds.prefixes.high[row]) == (min(held), max(held)), each
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(WEIGHTS, st.sampled_from(INPUTS), st.lists(levels(widest=32), min_size=2, max_size=3), st.integers(-9, 9))
 def test_bounds_of_levels_upon_levels_are_attained(
     weights: list[int], inputs: Ends, some: list[PartialSums], start: int
@@ -109,7 +109,7 @@ def test_bounds_of_levels_upon_levels_are_attained(
     assert (bounds.prefixes.low[0], bounds.prefixes.high[0]) == (min(held), max(held))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     WEIGHTS,
     st.sampled_from(INPUTS),
@@ -150,7 +150,7 @@ def test_a_register_that_may_overflow_leaves_whatever_it_can_hold(overflow: Over
     assert (found.total.low[0], found.total.high[0]) == (lowest, 7)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(WEIGHTS, st.sampled_from(INPUTS), levels(), st.sampled_from(Overflow))
 def test_the_widths_of_partial_sums_are_the_least(
     weights: list[int], inputs: Ends, level: PartialSums, overflow: Overflow
@@ -171,7 +171,7 @@ def test_the_widths_of_partial_sums_are_the_least(
         assert acts(seen(weights, accumulator, inputs)[-1], accumulator) is not safe
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.lists(st.lists(st.integers(-8, 7), min_size=3, max_size=3), min_size=1, max_size=3),
     st.sampled_from(INPUTS),

@@ -82,7 +82,7 @@ def mixed(values: list[int], weight: list[int], bias: list[int], norm: LayerNorm
     ]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(lstm_datapaths(), st.data())
 def test_an_lstm_step(datapath: LstmDatapath, data: st.DataObject) -> None:
     units, inputs, outputs = (data.draw(st.integers(*ends)) for ends in ((1, 2), (0, 3), (1, 3)))

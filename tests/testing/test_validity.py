@@ -34,14 +34,14 @@ from fixedsim.testing import (
 pytestmark = pytest.mark.kernels
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(casts())
 def test_casts(cast: Cast) -> None:
     assert_bit_exact(narrow(cast.value, cast.narrowing), cast.expected, format=cast.narrowing.format)
     assert cast.narrowing.format.contains(cast.expected)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), linear_layers() | lstm_layers() | bidirectional_layers() | embedding_layers())
 def test_layers(data: st.DataObject, layer: Any) -> None:
     drawn = data.draw(inputs(layer, steps=(0, 3), batch=2))
