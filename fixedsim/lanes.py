@@ -14,7 +14,7 @@ from fixedsim.formats import Format
 from fixedsim.kernels import lanes as layout
 from fixedsim.kernels.panels import encode
 from fixedsim.kernels.vector import LANES
-from fixedsim.panels import PanelKind, Panels, aligned
+from fixedsim.panels import PanelKind, Panels, aligned, unfilled
 from fixedsim.profiles.datapath import Activation, Form, Narrowing, Primitive
 
 Integers = NDArray[np.int64]
@@ -329,27 +329,27 @@ def word_panels(products: Products, rows: Integers) -> Panels:
 
 
 class WordSums:
-    """The sums of products of ``vectors`` vectors at a time, in memory that is used again and again."""
+    """The sums of products of ``vectors`` vectors at a time, from codes in memory that is used again and again."""
 
-    def __init__(self, panels: Panels, vectors: int, out: NDArray[np.int32] | None = None) -> None:
+    def __init__(self, panels: Panels, vectors: int) -> None:
         self.panels = panels.suited(vectors)
         self.codes = aligned((vectors, panels.pitch), panels.coding.input_type)
         self.code_sums = np.empty(vectors, dtype=np.int64)
-        self.out = aligned((vectors, panels.height), np.int32) if out is None else out
 
-    def run(self, raws: NDArray[Any], zero_point: int) -> NDArray[np.int32]:
-        """The sums ``(vectors, height)`` of ``raws`` (vectors, columns) less the zero point, good until the next call.
+    def run(self, raws: NDArray[Any], zero_point: int, out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+        """The sums ``(vectors, height)`` of ``raws`` (vectors, columns) less the zero point, in ``out`` if given.
 
         The raws may be of a type that their differences do not fit.
         """
         panels, coding = self.panels, self.panels.coding
         encode(raws, zero_point + coding.offset, coding.factor, self.codes, self.code_sums)
-        panels.multiply_codes(self.codes, self.code_sums.astype(np.int32), self.out)
-        return self.out
+        found = unfilled((len(self.codes), panels.height), np.int32) if out is None else out
+        panels.multiply_codes(self.codes, self.code_sums.astype(np.int32), found)
+        return found
 
 
 def word_sums(
     panels: Panels, raws: NDArray[Any], zero_point: int, out: NDArray[np.int32] | None = None
 ) -> NDArray[np.int32]:
     """The sums of products ``(N, height)`` of raws ``(N, columns)`` less the zero point, padded rows included."""
-    return WordSums(panels, len(raws), out).run(raws, zero_point)
+    return WordSums(panels, len(raws)).run(raws, zero_point, out)

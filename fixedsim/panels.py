@@ -194,7 +194,7 @@ def aligned(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
     return spare[first : first + count].reshape(shape)
 
 
-def _memory(shape: tuple[int, int], kind: Any) -> NDArray[Any]:
+def unfilled(shape: tuple[int, int], kind: Any) -> NDArray[Any]:
     """An array of whatever is there, aligned where many vectors make up for the time that it takes."""
     return np.empty(shape, dtype=kind) if shape[0] < DENSE else aligned(shape, kind)
 
@@ -281,7 +281,7 @@ class Panels:
         Inputs must lie in the range that the panels were made for. Of two parts the lower bytes come first.
         """
         coding = self.coding
-        codes = _memory((len(inputs) * coding.parts, self.pitch), coding.input_type)
+        codes = unfilled((len(inputs) * coding.parts, self.pitch), coding.input_type)
         sums = np.empty(len(inputs), dtype=np.int64)
         encode(inputs, coding.offset, coding.factor, codes, sums)
         return codes, sums
@@ -294,7 +294,7 @@ class Panels:
         codes, sums = self.codes(inputs)
         if self.window is not None:
             return self._wide(codes, sums)[:, : self.rows]
-        short, coding = _memory((len(inputs), self.height), np.int32), self.coding
+        short, coding = unfilled((len(inputs), self.height), np.int32), self.coding
         if MATRICES and coding.parts == 2 and len(codes) >= DENSE:
             both, none = aligned((len(codes), self.height), np.int32), np.zeros(len(codes), dtype=np.int32)
             multiply(coding.bits, 1, self.panels, codes, none, np.zeros_like(self.start), both, self.scratch(), False)

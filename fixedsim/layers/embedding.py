@@ -119,8 +119,10 @@ class Embedding:
         words = self.table.shape[0]
         if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
             raise InputError(f"tokens of {self.name} must be integers (T, N), not {tokens.dtype}{tokens.shape}")
-        if len(tokens) == 1 and all(0 <= token < words for token in tokens[0].tolist()):
-            return  # a step of a stream, where calls of NumPy count
+        if len(tokens) == 1 and tokens.size:  # a step of a stream, where calls of NumPy count
+            listed = tokens[0].tolist()
+            if min(listed) >= 0 and max(listed) < words:
+                return
         if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < words:
             outside = tokens[(tokens < 0) | (tokens >= words)]
             raise InputError(f"token must be in 0..{words - 1} (the vocabulary of {self.name}), not {outside[0]}")

@@ -18,7 +18,7 @@ from fixedsim.layers.parts import Matrix, smallest
 from fixedsim.layers.recorder import Recorder
 from fixedsim.model import Model
 from fixedsim.network import Description, LinearLayer, LstmLayer
-from fixedsim.profiles.datapath import Check, Narrowing
+from fixedsim.profiles.datapath import Check, LstmDatapath, Narrowing
 from fixedsim.quantization import quantize
 from tests.layers.comparison import require_equal
 from tests.model.networks import LANGUAGE, SPEECH, inputs, network
@@ -129,6 +129,12 @@ def lstms(draw: st.DrawFn) -> Lstm:
         layer = coupled_layer(layer)
         gates = (None, *gates[1:])
         cell["coupled"] = coupled
+    for name in ("input_rescale", "hidden_rescale"):
+        if getattr(path, name) is not None:
+            stage = getattr(path, name)
+            cell[name] = replace(
+                stage, shift=stage.shift - draw(st.integers(0, 3)), rounding=draw(st.sampled_from(Rounding))
+            )
     cell["folded_zero_point"] = path.folded_zero_point and draw(st.booleans())
     made = replace(path, gates=gates, accumulator=accumulator, joint=draw(st.booleans()), **cell)
     try:
@@ -180,15 +186,15 @@ def test_shipped_profiles(profile: str) -> None:
     check_lstm(layer, words.raws(layer.input_format, (6, 5, layer.input_matrix.inputs)))
 
 
+CHOICES: list[dict[str, Any]] = [
+    {"weight_bits": 4, "activation_bits": 6},
+    {"profile": "elastic-ai-integer", "ranges": {"out.output": (-4.0, 4.0)}},  # inputs and hidden states rescaled
+    {"profile": "hls4ml"},  # accumulators that step
+]
+
+
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize(
-    "choices",
-    [
-        {"weight_bits": 4, "activation_bits": 6},
-        {"profile": "elastic-ai-integer", "ranges": {"out.output": (-4.0, 4.0)}},  # inputs and hidden states rescaled
-        {"profile": "hls4ml"},  # accumulators that step
-    ],
-)
+@pytest.mark.parametrize("choices", CHOICES)
 def test_stream(choices: dict[str, Any], batch: int) -> None:
     model = quantize(network(LANGUAGE), **choices)
     given_tokens = inputs(model, 7, batch)
@@ -203,6 +209,37 @@ def test_stream(choices: dict[str, Any], batch: int) -> None:
             require_equal(hidden, expected.state[name][0], f"{name}.hidden", GROUP)
             require_equal(cell, expected.state[name][1], f"{name}.cell", GROUP)
         stream.reset()
+
+
+def louder(model: Model) -> Model:
+    """The model with hidden states, and vectors that are rescaled, 64 times as large: many of them overflow."""
+
+    def scaled(stage: Narrowing | None) -> Narrowing | None:
+        return None if stage is None else replace(stage, shift=stage.shift - 6)
+
+    def changed(path: LstmDatapath) -> LstmDatapath:
+        stages: dict[str, Any] = {
+            name: scaled(getattr(path, name)) for name in ("hidden", "input_rescale", "hidden_rescale")
+        }
+        return replace(path, **stages)
+
+    layers = [
+        replace(layer, datapath=changed(layer.datapath)) if isinstance(layer, Lstm) else layer for layer in model.layers
+    ]
+    return Model("louder", tuple(layers))
+
+
+@pytest.mark.parametrize("choices", CHOICES)
+def test_tokens(choices: dict[str, Any]) -> None:
+    """An embedding that is read from a table of sums, or is not, changes no raw and no count."""
+    model = louder(quantize(network(LANGUAGE), **choices))
+    given_tokens = inputs(model, 9, 4)
+    for _ in range(2):
+        plain, traced_run = model.run(given_tokens), model.run(given_tokens, trace="*")
+        assert plain.raw is not None
+        require_equal(plain.raw, cast(Any, traced_run.raw), "output", GROUP)
+        assert plain.overflows == traced_run.overflows
+        assert any(count.low or count.high for count in plain.overflows.values())
 
 
 def test_stream_refuses() -> None:
