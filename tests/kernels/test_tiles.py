@@ -56,7 +56,7 @@ def ends(bits: int) -> tuple[int, int]:
 @pytest.mark.parametrize("bits", [16, 8, 4, 2, 1])
 def test_multiply(engine: Engine, bits: int, halves: bool) -> None:
     random = np.random.default_rng(bits)
-    shapes = SHAPES if engine.name == "compiled" and not JIT_OFF else SHAPES[:8]
+    shapes = SHAPES if engine.name == "compiled" else SHAPES[:8]
     for (rows, columns, vectors), step in product(shapes, (1, -3)):
         low, high = ends(bits)
         weight = random.choice([low, high, *random.integers(low, high + 1, 5)], (rows, columns))
