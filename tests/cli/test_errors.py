@@ -241,7 +241,7 @@ def test_a_name_from_a_file_cannot_steer_the_terminal(fixedsim: Command) -> None
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
 @pytest.mark.parametrize("arguments", ["--help", "--version", "profile list"])
 def test_a_full_standard_output_is_one_message(arguments: str) -> None:
-    program = "from fixedsim_cli.main import main; main()"
+    program = "from fixedsim_cli.main import program; program()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-c", program, *arguments.split()]

@@ -74,3 +74,35 @@ def test_compile_needs_a_folder(fixedsim: Command, monkeypatch: pytest.MonkeyPat
         "Error: kernels must have a folder to be kept in; name one in NUMBA_CACHE_DIR"
         in fixedsim("compile", status=1).output
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [(["profile", "list"], 0, "litert"), (["profile", "show", "none"], 1, "none"), (["--nothing"], 2, "--nothing")],
+)
+def test_the_program_leaves_all_said_and_done(arguments: list[str], status: int, line: str) -> None:
+    """What was written is there, and what was to be done at the end is."""
+    program = (
+        "import atexit, sys\n"
+        "from fixedsim_cli.main import program\n"
+        "atexit.register(print, 'the end')\n"
+        f"sys.argv[1:] = {arguments}\n"
+        "program()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == status
+    assert line in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "the end"
+
+
+def test_a_reader_that_has_gone_ends_the_program_quietly() -> None:
+    program = "from fixedsim_cli.main import program; program()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, "profile", "show", "litert"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(command, env=environment, stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == ""
