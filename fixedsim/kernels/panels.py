@@ -62,7 +62,7 @@ def multiply(
         begin(sums, start, out, 0, count)
         multiply_bytes(bits, step, panels, lines, codes, out, backward)
     elif fits_groups(bits, step, codes, out) and permitted() == 1:
-        multiply_groups(panels, lines, codes, sums, start, out)
+        multiply_groups(panels, lines, codes, sums, start, out, backward)
     else:
         some = max(_NEAR // (64 * max(out.shape[0], 1)) & -4, 4)
         blocks = (count + some - 1) // some
@@ -81,16 +81,20 @@ def fits_groups(bits: int, step: int, codes: Codes, out: Words) -> bool:
 
 
 @compiled
-def multiply_groups(panels: Panels, lines: int, codes: Codes, sums: Words, start: Words, out: Words) -> None:
+def multiply_groups(
+    panels: Panels, lines: int, codes: Codes, sums: Words, start: Words, out: Words, backward: bool
+) -> None:
     """Multiply bytes, by matrix registers but for the vectors after the last whole group."""
     count = out.shape[1] >> 4
     some = max(_NEAR // (lines * 64 + 64 * codes.shape[0]) & -4, 4)
-    for first in range(0, count, some):
+    blocks = (count + some - 1) // some
+    for block in range(blocks):
+        first = (blocks - 1 - block if backward else block) * some
         last = min(first + some, count)
         begin(sums, start, out, first, last)
         done = add_matrices(panels, lines, codes, out, first, last)
         if done < codes.shape[0]:
-            multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, panels, False)
+            multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, panels, backward)
 
 
 @pasted

@@ -1,5 +1,6 @@
 """A fully connected layer as the fused kernel takes it: everything after the sums of products in one pass."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -103,13 +104,13 @@ class FusedLinear:
             return np.zeros(0, dtype=np.int32), 0
         return self.table.values.astype(np.int32), self.table.start
 
-    def step(self, raws: NDArray[Any], sums: WordSums, counts: Integers) -> NDArray[Any]:
+    def step(self, raws: NDArray[Any], sums: WordSums) -> NDArray[Any]:
         """What :meth:`run` gives for as many vectors as ``sums`` takes, which are those of :meth:`sums`."""
         found = sums.run(raws, self._input_zero)
         if self._plain is not None:
             return found[:, : self.rows]
         output = np.empty((len(raws), self.panels.height), dtype=self.output_type)
-        self._finish(found, output, counts)
+        self._finish(found, output)
         return output[:, : self.rows]
 
     def sums(self, vectors: int) -> WordSums:
@@ -126,25 +127,34 @@ class FusedLinear:
         """How many vectors are best taken at a time."""
         return max(_BATCH, _CHUNK // self.panels.height)
 
-    def run(self, raws: NDArray[Any], counts: Integers) -> NDArray[Any]:
+    def run(self, raws: NDArray[Any], counts: Integers, threads: int = 1) -> NDArray[Any]:
         """The output raws ``(N, rows)`` for inputs ``(N, inputs)``; adds to ``counts`` (4, 2) the overflows.
 
         These are of the accumulator, the sum, the pre-activation and the output.
         """
-        panels = self._plain or self.panels
-        output = aligned((len(raws), panels.height), self.output_type)
-        for first in range(0, len(raws), self.batch):
-            part, there = raws[first : first + self.batch], output[first : first + self.batch]
-            if self._plain is None:
-                self._finish(word_sums(panels, part, self._input_zero), there, counts)
-            else:
-                word_sums(panels, part, self._input_zero, there)
+        output = aligned((len(raws), self.panels.height), self.output_type)
+        parts = [slice(first, first + self.batch) for first in range(0, len(raws), self.batch)]
+        if threads > 1 and len(parts) > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                found = list(pool.map(lambda part: self._write(raws[part], output[part]), parts))
+        else:
+            found = [self._write(raws[part], output[part]) for part in parts]
+        for each in found:
+            counts += each
         return output[:, : self.rows]
 
-    def _finish(self, sums: NDArray[np.int32], output: NDArray[Any], counts: Integers) -> None:
+    def _write(self, raws: NDArray[Any], output: NDArray[Any]) -> Integers:
+        """Write the outputs of some vectors and return the overflows ``(4, 2)``."""
+        if self._plain is None:
+            return self._finish(word_sums(self.panels, raws, self._input_zero), output)
+        word_sums(self._plain, raws, self._input_zero, output)
+        return np.zeros((layout.LINEAR_PLACES, 2), dtype=np.int64)
+
+    def _finish(self, sums: NDArray[np.int32], output: NDArray[Any]) -> Integers:
         found = np.zeros(layout.LINEAR_PLACES * 2 * LANES, dtype=np.int32)
         layout.linear_rows(sums, self.constants, self.flags, *self._table_words, self.masks, output, found)
-        counts += found.reshape(layout.LINEAR_PLACES, 2, LANES).sum(axis=2, dtype=np.int64)
+        counts: Integers = found.reshape(layout.LINEAR_PLACES, 2, LANES).sum(axis=2, dtype=np.int64)
+        return counts
 
 
 def _sum_type(centred: Range, zero_point: int) -> type[np.signedinteger[Any]]:

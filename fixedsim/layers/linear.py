@@ -136,9 +136,11 @@ class Linear:
         return scaled, preactivation, activation, PreparedNarrowing(path.output, activated)
 
     def run(
-        self, inputs: NDArray[np.integer[Any]], recorder: Recorder, *, engine: str = "kernels"
+        self, inputs: NDArray[np.integer[Any]], recorder: Recorder, *, engine: str = "kernels", threads: int = 1
     ) -> NDArray[np.integer[Any]]:
         """The output raws ``(steps, batch, rows)``, in a type that holds them, for inputs ``(steps, batch, inputs)``.
+
+        With several ``threads``, vectors are computed side by side where the fused kernel serves.
 
         Raises:
             InputError: inputs of another width, or not raws of the input's format.
@@ -148,7 +150,7 @@ class Linear:
         traced = recorder.wanted and any(recorder.wants(signal.name) for signal in self.signals())
         if engine == "kernels" and not traced and self.fused is not None:
             counts = np.zeros((len(_STAGES), 2), dtype=np.int64)
-            output = self.fused.run(flat, counts)
+            output = self.fused.run(flat, counts, threads)
             for name, pair in zip(_STAGES, counts, strict=True):
                 recorder.count(f"{self.name}.{name}", output.size, pair)
             return output.reshape(*raws.shape[:2], self.matrix.rows)

@@ -56,6 +56,11 @@ class RunResult:
         """What the outputs mean."""
         return self.values if self.format is None else to_real(self.values, self.format)
 
+    def followed_by(self, result: "RunResult") -> "RunResult":
+        """This and the result of the layers that come after."""
+        state, trace = self.state | result.state, self.trace | result.trace
+        return RunResult(result.values, result.format, state, trace, self.overflows | result.overflows)
+
 
 @dataclass
 class Run:
@@ -72,15 +77,25 @@ class Run:
     threads: int = 1
 
     def over_batch(self, values: NDArray[Any]) -> RunResult:
-        """The result for ``(T, N, ...)``; with several threads, parts of the batch run side by side."""
+        """The result for ``(T, N, ...)``; with several threads, parts of the batch run side by side.
+
+        So do the layers up to the last that has a state. Those after it share out their vectors.
+        """
         parts = min(self.threads, values.shape[1])
-        if parts < 2:
+        recurrent = 1 + max((place for place, layer in enumerate(self.layers) if directions(layer)), default=-1)
+        if parts < 2 or recurrent == 0:
             return self._through(values)
         bounds = np.linspace(0, values.shape[1], parts + 1).astype(int)
         pieces = [slice(first, end) for first, end in pairwise(bounds)]
+        first_layers, others = self.layers[:recurrent], self.layers[recurrent:]
         with ThreadPoolExecutor(max_workers=parts) as pool:
-            results = list(pool.map(lambda piece: self._part(piece)._through(values[:, piece]), pieces))
-        return _joined(results)
+            results = pool.map(
+                lambda piece: replace(self._part(piece), layers=first_layers)._through(values[:, piece]), pieces
+            )
+            joined = _joined(list(results))
+        ended = any(layer.name in self.last for layer in first_layers)
+        rest = replace(self, layers=others, valid=None if ended else self.valid)
+        return joined.followed_by(rest._through(joined.values, joined.format))
 
     def _part(self, piece: slice) -> "Run":
         return replace(
@@ -92,10 +107,9 @@ class Run:
             threads=1,
         )
 
-    def _through(self, values: NDArray[Any]) -> RunResult:
+    def _through(self, values: NDArray[Any], form: Format | None = None) -> RunResult:
         recorder = Recorder(self.wanted)
         after: State = {}
-        form = None
         valid, reset = self.valid, self.reset
         layers = self.layers
         read = self._tokens_read(values, recorder, after)
@@ -154,8 +168,10 @@ class Run:
     ) -> NDArray[Any]:
         course: dict[str, Any] = {"lengths": self.lengths, "reset": reset, "engine": self.engine}
         match layer:
-            case Embedding() | Linear():
+            case Embedding():
                 return layer.run(values, recorder, engine=self.engine)
+            case Linear():
+                return layer.run(values, recorder, engine=self.engine, threads=self.threads)
             case RealEmbedding() | RealLinear():
                 return layer.run(values)
             case Reversal():

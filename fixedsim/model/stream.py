@@ -102,11 +102,10 @@ class _FusedLinear(_Stateless):
 
     def __init__(self, layer: Linear, fused: FusedLinear, batch: int) -> None:
         super().__init__(layer)
-        self.fused, self._counts = fused, np.zeros((4, 2), dtype=np.int64)
-        self._sums = fused.sums(batch)
+        self.fused, self._sums = fused, fused.sums(batch)
 
     def step(self, values: Values) -> Values:
-        return self.fused.step(values[0], self._sums, self._counts)[None]
+        return self.fused.step(values[0], self._sums)[None]
 
 
 class _General:
