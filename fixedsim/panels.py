@@ -237,6 +237,12 @@ class Panels:
         window = None if exact else width // windows
         return Panels(rows, columns, coding, coding.panels(codes, windows), constants, width, window)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a copy's or a pickle's state, the panels aligned and with bytes after them as before."""
+        panels = aligned(state["panels"].shape, state["panels"].dtype)
+        panels[:] = state["panels"]
+        self.__dict__.update(state | {"panels": panels})
+
     @property
     def height(self) -> int:
         """Rows, padded to whole panels."""

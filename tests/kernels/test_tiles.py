@@ -1,8 +1,11 @@
 """Exact products in tiles against 64-bit integers: every width, kind and shape, and on processors that have less."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -198,6 +201,21 @@ def test_the_kind_that_is_chosen(features: set[str], expected: list[str], monkey
     monkeypatch.delenv(VARIABLE, raising=False)
     found = [Panels.of(np.arange(1 << bits)[None], Range(-8, 7)) for bits in (1, 2, 4, 5, 8, 9, 16)]
     assert [str(each.coding.kind) if each else None for each in found] == expected
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
+def test_copies_may_be_read_beyond_their_end_as_well(copied: Callable[[Panels], Panels]) -> None:
+    weight, inputs = np.arange(-100, 100).reshape(2, 100), np.arange(-50, 50).reshape(1, 100).repeat(17, axis=0)
+    found = Panels.of(weight, Range(-128, 127), PanelKind.DOT8)
+    assert found is not None
+    found.multiply(inputs)
+    another = copied(found)
+    for each in (found, another):
+        assert each.panels.ctypes.data % 64 == 0
+        whole = each.panels.base
+        assert isinstance(whole, np.ndarray)
+        assert whole.ctypes.data + whole.nbytes >= each.panels.ctypes.data + each.panels.nbytes + 1024
+        assert (each.multiply(inputs) == inputs @ weight.T).all()
 
 
 def products(weight: list[list[int]], limits: tuple[int, int]) -> Products:
