@@ -94,7 +94,9 @@ def check_layer(layer: Any, seed: int) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("description", [LANGUAGE, SPEECH], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "description", [LANGUAGE, pytest.param(SPEECH, marks=pytest.mark.slow)], ids=lambda each: each.name
+)
 def test_profiles(description: Description, profile: str) -> None:
     """A streaming and a bidirectional network, by every shipped profile."""
     check(model(description, profile=profile, ranges=(RANGES if description is SPEECH else {}) | PROFILES[profile]))

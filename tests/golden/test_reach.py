@@ -92,7 +92,7 @@ def check_bounds(made: Model, signals: Signals) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @given(st.data())
-@settings(slow_start, max_examples=10)
+@settings(slow_start, max_examples=5)
 def test_signals_of_shipped_profiles_stay_within_reach(profile: str, data: st.DataObject) -> None:
     made = data.draw(shipped(profile))
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]
@@ -249,7 +249,7 @@ def table_corners(table: LookupTable, raw: int) -> set[str]:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @given(st.data())
-@settings(slow_start, max_examples=4)
+@settings(slow_start, max_examples=2)
 def test_corners_of_shipped_profiles_are_what_their_names_say(profile: str, data: st.DataObject) -> None:
     made = data.draw(shipped(profile))
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]

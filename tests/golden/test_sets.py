@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,16 @@ def copy(small: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("kind", ["stream", "words", "both", "last"])
+KINDS = ("stream", "words", "both", "last")
+QUICK = {("fixed-point", kind) for kind in KINDS} | {
+    (profile, KINDS[place % len(KINDS)]) for place, profile in enumerate(PROFILES)
+}  # each profile and each kind
+
+
+@pytest.mark.parametrize(
+    ("profile", "kind"),
+    [pytest.param(*each, marks=() if each in QUICK else pytest.mark.slow) for each in product(PROFILES, KINDS)],
+)
 def test_what_is_written_is_verified(profile: str, kind: str, tmp_path: Path) -> None:
     made = model(kind, profile)
     cases = some_cases(made)

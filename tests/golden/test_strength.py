@@ -62,7 +62,7 @@ def test_one_zero_input_misses_things_and_a_full_set_does_not(tmp_path: Path) ->
     assert len(missed(strong)) < len(missed(weak)) / 4
 
 
-@pytest.mark.parametrize("kind", ["both", "last"])
+@pytest.mark.parametrize("kind", ["both", pytest.param("last", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("profile", ["hls4ml", "litert"])
 def test_strength_judges_every_kind_of_model(kind: str, profile: str, tmp_path: Path) -> None:
     made = model(kind, profile, weight_bits=3, activation_bits=4) if profile == "litert" else model(kind, profile)

@@ -93,7 +93,9 @@ def test_operands_of_unequal_length_are_refused() -> None:
 
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("mode", Overflow)
-@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "bits", [pytest.param(1, marks=pytest.mark.slow), 2, 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_every_short_partial_sum(bits: int, mode: Overflow, order: Order) -> None:
     """Up to four addends of -2 .. 2, and five of its ends and 1, in lanes and in tiles of every count."""
     groupings = [*((LANES, count) for count in range(1, 7)), *((TILES, count) for count in range(6))]
