@@ -115,7 +115,7 @@ def test_drawn_narrowings() -> None:
 @st.composite
 def resizing(draw: st.DrawFn) -> Narrowing:
     """A narrowing that ends with VHDL's resize."""
-    form = Format.integer(draw(st.integers(2, 12)))
+    form = Format.integer(draw(st.integers(2, 12) | st.integers(29, 32)))
     return Narrowing(
         replace(form, zero_point=draw(st.integers(form.raw_min, form.raw_max))),
         draw(st.sampled_from(Rounding)),
@@ -131,7 +131,7 @@ def test_drawn_resizes() -> None:
     reached: Counter[str] = Counter()
 
     @settings(max_examples=300)
-    @given(resizing(), st.integers(1, 24), st.integers(0, 2**32))
+    @given(resizing(), st.integers(1, 33), st.integers(0, 2**32))
     def each(narrowing: Narrowing, width: int, seed: int) -> None:
         largest = (1 << width) - 1
         stage = lane_stage(narrowing, Range(-largest, largest))
