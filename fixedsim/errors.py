@@ -42,8 +42,8 @@ class DependencyError(FixedsimError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, else a list of them."""
-    names = sorted(known)
     from difflib import get_close_matches  # takes its time to import
 
+    names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

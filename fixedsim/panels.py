@@ -8,7 +8,7 @@ wraps at 32 bits on the way is right at the end, where the sum itself fits 32 bi
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import count
@@ -236,6 +236,10 @@ class Panels:
         width = codes.shape[1]
         window = None if exact else width // windows
         return Panels(rows, columns, coding, coding.panels(codes, windows), constants, width, window)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes over: nothing that is made of the rest when it is asked for."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a copy's or a pickle's state, the panels aligned and with bytes after them as before."""

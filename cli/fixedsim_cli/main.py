@@ -72,6 +72,7 @@ def main() -> None:
 
 def program() -> NoReturn:
     """Run the command line and leave at once: to take Python, Numba and LLVM down module by module takes 0.1 s."""
+    status = 0
     try:
         main()
     except SystemExit as end:

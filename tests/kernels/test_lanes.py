@@ -73,6 +73,13 @@ def check(narrowing: Narrowing, values: list[int], bits: int, stage: LaneStage) 
         assert counts.reshape(2, LANES).sum(axis=1).tolist() == [low, high]
 
 
+def check_drawn(narrowing: Narrowing, largest: int, seed: int, stage: LaneStage) -> None:
+    """Random values up to ``largest`` and both ends, in the bits that the stage needs and in 64."""
+    values = Words(seed).integers(-largest, largest, (LANES * BLOCKS - 5,)).tolist()
+    for bits in {stage.bits, 64}:
+        check(narrowing, [*values, -largest, largest, 0, -1, 1], bits, stage)
+
+
 @st.composite
 def narrowings(draw: st.DrawFn) -> Narrowing:
     """A narrowing that the lanes may know."""
@@ -103,9 +110,7 @@ def test_drawn_narrowings() -> None:
             reached[0] += 1
             return
         reached[stage.bits] += 1
-        values = Words(seed).integers(-largest, largest, (LANES * BLOCKS - 5,)).tolist()
-        for bits in {stage.bits, 64}:
-            check(narrowing, [*values, -largest, largest, 0, -1, 1], bits, stage)
+        check_drawn(narrowing, largest, seed, stage)
 
     each()
     assert reached[32] >= 20, reached
@@ -116,8 +121,9 @@ def test_drawn_narrowings() -> None:
 def resizing(draw: st.DrawFn) -> Narrowing:
     """A narrowing that ends with VHDL's resize."""
     form = Format.integer(draw(st.integers(2, 12) | st.integers(29, 32)))
+    ends = st.sampled_from([form.raw_min, form.raw_max])  # where a zero point asks for a bit more
     return Narrowing(
-        replace(form, zero_point=draw(st.integers(form.raw_min, form.raw_max))),
+        replace(form, zero_point=draw(st.integers(form.raw_min, form.raw_max) | ends)),
         draw(st.sampled_from(Rounding)),
         draw(st.sampled_from([Overflow.WRAP, Overflow.SATURATE])),
         draw(st.integers(-3, 20)),
@@ -136,9 +142,7 @@ def test_drawn_resizes() -> None:
         largest = (1 << width) - 1
         stage = lane_stage(narrowing, Range(-largest, largest))
         reached["acts" if stage.flags & (layout.RESIZES | layout.RESIZES_MAGNITUDE) else "changes nothing"] += 1
-        values = Words(seed).integers(-largest, largest, (LANES * BLOCKS - 5,)).tolist()
-        for bits in {stage.bits, 64}:
-            check(narrowing, [*values, -largest, largest, 0, -1, 1], bits, stage)
+        check_drawn(narrowing, largest, seed, stage)
 
     each()
     assert min(reached[case] for case in ("acts", "changes nothing")) >= 20, reached
