@@ -41,7 +41,7 @@ def run(engine: Engine, activation: Activation, raws: list[int]) -> list[int]:
     return [int(raw) for raw in out]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(table=tables(), raws=RAWS)
 def test_tables(engine: Engine, table: LookupTable, raws: list[int]) -> None:
     assert run(engine, table, raws) == [activate(raw, table) for raw in raws]
@@ -57,7 +57,7 @@ def test_every_raw_of_small_tables(engine: Engine, kind: Interpolation, rounding
             assert run(engine, table, raws) == [activate(raw, table) for raw in raws]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     slope=near_powers(-MAX_MULTIPLIER, MAX_MULTIPLIER),
     shift=st.integers(0, 62),
@@ -85,7 +85,7 @@ def test_lines(
     assert run(engine, line, raws) == [activate(raw, line) for raw in raws]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(table=tables(), multiplier=near_powers(1, MAX_MULTIPLIER), raws=RAWS)
 def test_tables_with_an_index_multiplier(engine: Engine, table: LookupTable, multiplier: int, raws: list[int]) -> None:
     table = replace(table, interpolation=Interpolation.NEAREST, index_multiplier=multiplier)
@@ -172,7 +172,7 @@ WORDS_16 = near_powers(-(1 << 15), (1 << 15) - 1)
 UNITS = st.tuples(WORDS_16 | st.integers(-40, 40), WORDS_16, near_powers(-(1 << 31), (1 << 31) - 1))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(rows=st.lists(UNITS, min_size=1, max_size=9), least=st.sampled_from((1, 2, 77, (1 << 31) - 1)))
 def test_layer_norm(engine: Engine, rows: list[tuple[int, int, int]], least: int) -> None:
     values, weight, bias = (np.array(column, np.int64) for column in zip(*rows, strict=True))

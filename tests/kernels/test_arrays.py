@@ -121,7 +121,7 @@ FORMATS = st.sampled_from(
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(
     real=st.floats(allow_nan=False, allow_infinity=False) | st.integers(-400, 400).map(lambda half: half / 16),
     form=FORMATS,

@@ -100,7 +100,7 @@ def narrowings(draw: st.DrawFn) -> Narrowing:
 def test_drawn_narrowings() -> None:
     reached: Counter[int] = Counter()
 
-    @settings(max_examples=300)
+    @settings(max_examples=200)
     @given(narrowings(), st.integers(1, 30), st.integers(0, 2**32))
     def each(narrowing: Narrowing, width: int, seed: int) -> None:
         largest = (1 << width) - 1
@@ -136,7 +136,7 @@ def resizing(draw: st.DrawFn) -> Narrowing:
 def test_drawn_resizes() -> None:
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=300)
+    @settings(max_examples=200)
     @given(resizing(), st.integers(1, 33), st.integers(0, 2**32))
     def each(narrowing: Narrowing, width: int, seed: int) -> None:
         largest = (1 << width) - 1

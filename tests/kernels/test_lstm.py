@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.kernels, pytest.mark.filterwarnings("error::RuntimeWar
 SEEDS = st.integers(0, (1 << 64) - 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(seed=SEEDS)
 def test_every_signal(engine: Engine, seed: int) -> None:
     case = selftest.lstm_case(selftest.Draws(seed))
@@ -31,7 +31,7 @@ def test_every_signal(engine: Engine, seed: int) -> None:
     assert signals == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(seed=SEEDS)
 def test_counts(engine: Engine, seed: int) -> None:
     case = selftest.lstm_case(selftest.Draws(seed))

@@ -17,7 +17,7 @@ from tests.kernels.strategies import MULTIPLIERS, SHIFTS, WORDS, narrowings
 pytestmark = [pytest.mark.kernels, pytest.mark.filterwarnings("error::RuntimeWarning")]
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(value=WORDS, narrowing=narrowings())
 def test_one_integer(engine: Engine, value: int, narrowing: Narrowing) -> None:
     packed = engine.narrowing.unpack(arrays.pack_narrowing(narrowing))
@@ -40,7 +40,7 @@ def test_rows_with_their_constants(engine: Engine, rows: list[tuple[int, int, in
     assert counts.tolist() == [overs.count(-1), overs.count(1)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(values=st.lists(st.integers(-(1 << 31), 1 << 31), min_size=1, max_size=9), data=st.data())
 def test_rows_without_branches(engine: Engine, values: list[int], data: st.DataObject) -> None:
     narrowing = data.draw(narrowings(st.just(Format.integer(16)) | st.just(Format.integer(8, signed=False))))
@@ -52,7 +52,7 @@ def test_rows_without_branches(engine: Engine, values: list[int], data: st.DataO
     assert out.tolist() == [casts.narrow(value, narrowing, multiplier, shift) for value in values]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     value=WORDS,
     multiplier=MULTIPLIERS | MULTIPLIERS.map(lambda positive: -positive),

@@ -77,7 +77,7 @@ def test_every_small_wrap(engine: Engine, mode: Overflow, rounding: Rounding, re
     assert compared > 800
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(value=WORDS | st.integers(-5000, 5000), data=st.data())
 @pytest.mark.parametrize("primitive", Primitive)
 def test_one_integer(engine: Engine, primitive: Primitive, value: int, data: st.DataObject) -> None:
@@ -88,7 +88,7 @@ def test_one_integer(engine: Engine, primitive: Primitive, value: int, data: st.
     assert over == acted(unlimited(value, narrowing, narrowing.multiplier, narrowing.shift), narrowing)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     value=WORDS,
     bits=st.sampled_from((1, 2, 8, 33, 62, 63, 64)),

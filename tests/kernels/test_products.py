@@ -138,7 +138,7 @@ def test_every_short_partial_sum(engine: Engine, overflow: Overflow, order: Orde
             assert out.tolist() == [expected], (grouping, count, bits)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     data=st.data(),
     bits=st.integers(1, 62),

@@ -129,7 +129,7 @@ def compare(recorder: Recorder, counts: Counts, layer: str) -> None:
 
 @pytest.mark.parametrize("scope", [Scope(), Scope((3, 8), (4, 12), ends=True)])
 def test_linear(scope: Scope) -> None:
-    @settings(max_examples=35)
+    @settings(max_examples=20)
     @given(linear_cases(scope))
     def check(case: LinearCase) -> None:
         datapath = distinct(case.layer.datapath)
@@ -143,7 +143,7 @@ def test_linear(scope: Scope) -> None:
     check()
 
 
-@settings(max_examples=35)
+@settings(max_examples=20)
 @given(lstm_cases(Scope((2, 8), (4, 20))), st.booleans())
 def test_lstm(case: LstmCase, state: bool) -> None:
     """A joint accumulator counts each addition of both its matrices where one of them goes step by step."""
