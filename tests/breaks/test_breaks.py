@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Path:
 
 def run_tests(copy: Path, paths: list[str]) -> subprocess.CompletedProcess[str]:
     """The tests over the copy, kernels interpreted so that nothing is compiled or cached."""
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "tests.breaks.quick", "--hypothesis-profile", "quick"]
+    options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-p", "tests.breaks.quick", "--hypothesis-profile", "quick"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *paths],
