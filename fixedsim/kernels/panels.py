@@ -315,14 +315,14 @@ def encode(inputs: Integers, offset: int, factor: int, codes: Codes, sums: Wide)
 def write_codes(source: Integers, offset: int, target: Codes) -> None:
     """Write the codes of one vector."""
     for column in range(len(source)):
-        target[column] = source[column] - offset
+        target[column] = int(source[column]) - offset
 
 
 @inlined
 def write_halves(source: Integers, offset: int, lower: Codes, upper: Codes) -> None:
     """Write the two bytes of each code of one vector."""
     for column in range(len(source)):
-        code = source[column] - offset
+        code = int(source[column]) - offset
         low = ((code + 128) & 255) - 128
         lower[column] = low
         upper[column] = (code - low) >> 8

@@ -10,6 +10,8 @@ COURSES = "tests/layers/test_courses.py"  # whole runs against the oracle
 BOUNDS = "tests/layers/test_bounds.py"
 PARTIAL = "tests/layers/test_partial_bounds.py"
 TILES = "tests/kernels/test_tiles.py"
+LANES = "tests/kernels/test_lanes.py"
+FUSED = "tests/layers/test_fused.py"  # fused steps and layers against the specification
 PRODUCTS = "tests/kernels/test_products.py"
 STEPS = "tests/kernels/test_steps.py"
 COUNTS = "tests/layers/test_counts.py"
@@ -17,13 +19,14 @@ WEIGHTS = "tests/quantization/test_weights.py"
 
 
 class Fault(NamedTuple):
-    """``old`` in ``file`` becomes ``new``; the tests in ``caught_by`` must fail."""
+    """``old`` in ``file`` becomes ``new``; the tests ``caught_by`` must fail, kernels interpreted or ``compiled``."""
 
     name: str
     file: str
     old: str
     new: str
     caught_by: str
+    compiled: bool = False  # for what generates machine code, which interpreted kernels do without
 
 
 FAULTS = [
@@ -218,7 +221,75 @@ FAULTS = [
     Fault("32 bits for every sum", "panels.py", "exact = _fits_int32(weight, inputs)", "exact = True", TILES),
     Fault("rows without their constants", "panels.py", "constants += columns", "constants += 0", ENGINES),
     Fault("sums of windows unbounded", "panels.py", "        windows *= 2\n", "        return windows\n", TILES),
-    Fault("upper bytes not shifted", "kernels/tiles.py", "builder.mul(odd, ir.Constant(_I32, 8))", "odd", TILES),
+    Fault(
+        "upper bytes not shifted",
+        "kernels/tiles.py",
+        "builder.mul(odd, ir.Constant(_I32, 8))",
+        "odd",
+        TILES,
+        compiled=True,
+    ),
+    Fault(
+        "weights of a line unmasked",
+        "kernels/tiles.py",
+        "return self.builder.and_(shifted, ir.Constant(_WORDS, [mask] * LANES)) if self.shape.groups > 1 else shifted",
+        "return shifted",
+        TILES,
+        compiled=True,
+    ),
+    Fault(
+        "first panels backward", "kernels/panels.py", "final = (last - first - 1) & -4", "final = last - first", TILES
+    ),
+    Fault(
+        "sign not extended",
+        "kernels/lanes.py",
+        "held = ((held + zero_point) << top) >> top",
+        "held = held + zero_point",
+        LANES,
+    ),
+    Fault(
+        "magnitude unmasked", "kernels/lanes.py", "(((value ^ sign) - sign) & guard)", "((value ^ sign) - sign)", LANES
+    ),
+    Fault("high overflow unseen", "kernels/lanes.py", "if anywhere(below | above):", "if anywhere(below):", LANES),
+    Fault("32 bits for every narrowing", "lanes.py", "_bits_of(Range(-widest, widest))", "32", LANES),
+    Fault(
+        "rescaled state not reset",
+        "layers/fused_lstm.py",
+        "            self.hidden[back] = initial.hidden[back]\n",
+        "",
+        FUSED,
+    ),
+    Fault(
+        "rescaled input uncounted",
+        "layers/fused_lstm.py",
+        "counted = self._input_rescale is not None",
+        "counted = False",
+        FUSED,
+    ),
+    Fault(
+        "code off by one",
+        "layers/fused_lstm.py",
+        "zero_point - self.code_zero,",
+        "zero_point - self.code_zero + 1,",
+        FUSED,
+    ),
+    Fault(
+        "first step not rescaled",
+        "kernels/fused.py",
+        "        if choices[RESCALES]:\n            rescale_hidden(",
+        "        if choices[RESCALES] and step > 0:\n            rescale_hidden(",
+        FUSED,
+    ),
+    Fault(
+        "ended sequence goes on",
+        "kernels/fused.py",
+        "            if active[sequence]:\n",
+        "            if True:\n",
+        FUSED,
+    ),
+    Fault(
+        "late bias dropped", "kernels/fused.py", "lanes(constants, LATE * rows + row)", "lanes(constants, 0) * 0", FUSED
+    ),
     Fault(
         "last panels left out",
         "kernels/panels.py",

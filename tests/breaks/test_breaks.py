@@ -24,14 +24,20 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_tests(copy: Path, paths: list[str]) -> subprocess.CompletedProcess[str]:
-    """The tests over the copy, kernels interpreted so that nothing is compiled or cached."""
+def run_tests(copy: Path, paths: list[str], *, compiled: bool) -> subprocess.CompletedProcess[str]:
+    """The tests over the copy, kernels interpreted so that nothing is compiled, or compiled for the copy alone."""
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-p", "tests.breaks.quick", "--hypothesis-profile", "quick"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *paths],
         cwd=copy,
-        env=environment | {"PYTHONPATH": str(copy), "NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment
+        | {
+            "PYTHONPATH": str(copy),
+            "NUMBA_DISABLE_JIT": "0" if compiled else "1",
+            "NUMBA_CACHE_DIR": str(copy / "compiled"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -49,10 +55,10 @@ def put(copy: Path, fault: Fault) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.file}: {fault.name}")
 def test_fault_is_caught(copy: Path, fault: Fault) -> None:
     put(copy, fault)
-    found = run_tests(copy, [fault.caught_by])
+    found = run_tests(copy, [fault.caught_by], compiled=fault.compiled)
     assert found.returncode == FAILED, found.stdout[-2000:] + found.stderr[-2000:]
 
 
 def test_the_copy_without_a_fault_passes(copy: Path) -> None:
-    found = run_tests(copy, sorted({fault.caught_by for fault in FAULTS}))
+    found = run_tests(copy, sorted({fault.caught_by for fault in FAULTS}), compiled=False)
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
