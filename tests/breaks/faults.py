@@ -314,7 +314,11 @@ FAULTS = [
         "backward unreversed", "layers/bidirectional.py", "ends - 1 - step, step)", "step, step + 0 * ends)", COURSES
     ),
     Fault(
-        "embedding of another word", "layers/embedding.py", "raws = table[tokens]", "raws = table[tokens - 1]", ENGINES
+        "embedding of another word",
+        "layers/embedding.py",
+        "raws = self.raws[tokens]",
+        "raws = self.raws[tokens - 1]",
+        ENGINES,
     ),
     Fault(
         "codes floored",

@@ -99,7 +99,7 @@ def check(
 def test_lstm() -> None:
     moving: Counter[bool] = Counter()
 
-    @settings(max_examples=35)
+    @settings(max_examples=60)
     @given(lstm_cases(KNOWN))
     def each(case: LstmCase) -> None:
         course: dict[str, Any] = {"state": case.state, "lengths": case.lengths, "reset": case.reset}
