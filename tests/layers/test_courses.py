@@ -12,6 +12,10 @@ from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm, State
 from fixedsim.layers.parts import Matrix
 from fixedsim.layers.recorder import Recorder
+from fixedsim.network import Description, LstmLayer, Network
+from fixedsim.profiles import Profile, load_profile
+from fixedsim.profiles.datapath import Hazard
+from fixedsim.quantization import quantize
 from tests.layers.comparison import require_equal
 from tests.spec import layer_oracle as oracle
 from tests.strategies import (
@@ -19,6 +23,7 @@ from tests.strategies import (
     LinearCase,
     LstmCase,
     Scope,
+    Words,
     bidirectional_cases,
     linear_cases,
     lstm_cases,
@@ -109,6 +114,25 @@ def test_lstm() -> None:
 
     each()
     assert moving[True] >= LEAST_MOVING
+
+
+def test_a_reset_puts_a_stale_register_back() -> None:
+    """What comes after a reset is as if nothing had come before it; the register acts on the initial cell."""
+    plain = load_profile("elastic-ai-fixed").to_dict()
+    stale = Profile.from_dict(plain | {"lstm": plain["lstm"] | {"hazard": Hazard.STALE_SIGMOID}})
+    description = Description("stale", (LstmLayer("lstm", 3, 4, initial=True),))
+    words = Words(5)
+    weights = {name: words.uniform(-1, 1, shape).astype(np.float32) for name, shape in description.tensors().items()}
+    model = quantize(Network(description, weights), profile=stale, weight_bits=8, activation_bits=8)
+    inputs = words.uniform(-1, 1, (6, 2, 3))
+    reset = np.zeros((6, 2), dtype=np.bool_)
+    reset[1, 0] = True
+    found, alone, on = (run.raw for run in (model.run(inputs, reset=reset), model.run(inputs[1:]), model.run(inputs)))
+    assert found is not None
+    assert alone is not None
+    assert on is not None
+    require_equal(found[1:, 0], alone[:, 0], "hidden", GROUP)
+    require_equal(found[:, 1], on[:, 1], "hidden", GROUP)
 
 
 def test_bidirectional() -> None:
