@@ -59,6 +59,7 @@ _FUNCTION_KINDS = {
 }
 _TABULATED = (Function.CMSIS_SIGMOID, Function.CMSIS_TANH)
 _MANTISSA_BITS = 53
+_PIECE = 1 << 14  # reals that are rounded at a time: what is computed on the way stays in caches
 _FAR = 1 << 10  # with a shift of -62, beyond every format and a multiple of every 2**bits
 
 
@@ -427,6 +428,14 @@ def to_raw(
     if overflow in (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE) and infinite.any():
         position = _first(infinite)
         raise InputError(f"reals{position} must be finite in units of the scale, not {quotient[infinite].flat[0]}")
+    flat = quotient.reshape(-1)
+    pieces = [_rounded(flat[first : first + _PIECE], narrowing) for first in range(0, max(flat.size, 1), _PIECE)]
+    return (pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).reshape(quotient.shape)
+
+
+def _rounded(quotient: Reals, narrowing: Narrowing) -> Raws:
+    """Reals ``(N,)`` narrowed as integers over a power of two, each with its own."""
+    infinite = np.isinf(quotient)
     fraction, exponent = np.frexp(np.where(infinite, 0.0, quotient))
     mantissa = np.ldexp(fraction, _MANTISSA_BITS).astype(np.int64)
     shift = _MANTISSA_BITS - exponent.astype(np.int64)
@@ -434,7 +443,7 @@ def to_raw(
     mantissa = np.where(tiny, np.sign(mantissa), mantissa << np.clip(-MAX_SHIFT - shift, 0, 10))
     mantissa = np.where(infinite, np.where(quotient > 0, _FAR, -_FAR), mantissa)
     shift = np.where(infinite, -MAX_SHIFT, np.clip(shift, -MAX_SHIFT, MAX_SHIFT))
-    return narrow(mantissa.reshape(1, -1), narrowing, shifts=shift.reshape(-1)).reshape(quotient.shape)
+    return narrow(mantissa, narrowing, shifts=shift)
 
 
 def _quotient(reals: npt.ArrayLike, form: Format) -> Reals:
@@ -564,7 +573,7 @@ def _row_constants(given: npt.ArrayLike | None, own: int, rows: int, what: str, 
     constants = _integers(given, what)
     if constants.shape != (rows,):
         raise InputError(f"{what} must be ({rows},), one for each position of the last axis, not {constants.shape}")
-    outside = [value for value in constants.tolist() if not allowed[0] <= value <= allowed[1]]
-    if outside:
-        raise FormatError(f"{what} must be in {allowed[0]}..{allowed[1]}, not {outside[0]}")
+    if rows and not allowed[0] <= int(constants.min()) <= int(constants.max()) <= allowed[1]:
+        outside = next(value for value in constants.tolist() if not allowed[0] <= value <= allowed[1])
+        raise FormatError(f"{what} must be in {allowed[0]}..{allowed[1]}, not {outside}")
     return np.ascontiguousarray(constants, np.int64)

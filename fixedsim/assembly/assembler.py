@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from fixedsim.assembly.functions import function, function_choices
 from fixedsim.assembly.requantization import (
+    each_once,
     exact_log2,
     floor_log2,
     requantize,
@@ -94,12 +95,12 @@ class Assembler:
         choices: RequantizeChoices,
     ) -> dict[str, ArrayLike]:
         """Product shift, multiplier, shift and scale of each row of a matrix, whose sums go to scale ``target``."""
-        guards = [scale * incoming / total for scale, total in zip(matrix.scale, added.scale, strict=True)]
-        ratios = [
-            scale_ratio((incoming, scale), target * guard, choices.scales, by_row=matrix.by_row)
-            for scale, guard in zip(matrix.scale, guards, strict=True)
-        ]
-        constants = row_constants(ratios, choices, name)
+
+        def ratio(scale: Fraction, total: Fraction) -> Fraction:
+            guard = scale * incoming / total
+            return scale_ratio((incoming, scale), target * guard, choices.scales, by_row=matrix.by_row)
+
+        constants = row_constants(each_once(ratio, matrix.scale, added.scale), choices, name)
         found: dict[str, ArrayLike] = {
             "product_shift": added.product_shift,
             "multiplier": constants.multiplier,

@@ -1,9 +1,9 @@
 """From the ratio of two scales to the integers that carry it out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from fixedsim.spec.casts import round_divide
 
 _DOUBLING_BITS = 31
 _SHORT_BITS = 15
+Found = TypeVar("Found")
 _PRIMITIVES = {Requantization.FLOAT32: Primitive.FLOAT32, Requantization.FLOAT64: Primitive.FLOAT64}
 _SIGNIFICANDS = {Requantization.FLOAT32: 24, Requantization.FLOAT64: 53}
 
@@ -29,10 +30,21 @@ class RowConstants:
     shift: NDArray[np.int64]
 
 
+def each_once(of: Callable[..., Found], *columns: Sequence[Any]) -> list[Found]:
+    """What a function gives for each row of the columns; rows that are alike, as they mostly are, share one call."""
+    known: dict[tuple[Any, ...], Found] = {}
+    found = []
+    for row in zip(*columns, strict=True):
+        try:
+            found.append(known[row])
+        except KeyError:
+            found.append(known.setdefault(row, of(*row)))
+    return found
+
+
 def row_constants(ratios: Sequence[Fraction], choices: RequantizeChoices, what: str) -> RowConstants:
     """Multipliers and shifts with ``multiplier / 2**shift`` nearest to each ratio of scales."""
-    cache = {ratio: requantize(ratio, choices, what) for ratio in set(ratios)}
-    pairs = np.array([cache[ratio] for ratio in ratios], dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(each_once(lambda ratio: requantize(ratio, choices, what), ratios), dtype=np.int64).reshape(-1, 2)
     return RowConstants(pairs[:, 0].copy(), pairs[:, 1].copy())
 
 

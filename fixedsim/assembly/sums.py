@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedsim.assembly.requantization import exact_log2, floor_log2
+from fixedsim.assembly.requantization import each_once, exact_log2, floor_log2
 from fixedsim.casts import Rounding
 from fixedsim.formats import Format
 from fixedsim.profiles.datapath import STEP_BITS, Accumulator, Narrowing
@@ -47,16 +47,15 @@ def sums(weight_scale: Sequence[Fraction], input_scale: Fraction, profile: Profi
     Raises:
         ModelError: a product cast of weights or inputs whose scales are no powers of two.
     """
-    known = {scale: scale * input_scale for scale in set(weight_scale)}
-    products = [known[scale] for scale in weight_scale]
+    products = each_once(lambda scale: scale * input_scale, weight_scale)
     product = profile.accumulator.product
     if product is not None:
         to_cast = product.format.scale
-        shifts = [exact_log2(to_cast / scale, f"product scale of {what}") for scale in products]
+        shifts = each_once(lambda scale: exact_log2(to_cast / scale, f"product scale of {what}"), products)
         return Sums(np.array(shifts, dtype=np.int64), [to_cast] * len(products))
     least = profile.accumulator.fraction_bits
-    guards = [max(0, least + _ceil_log2(scale)) for scale in products]
-    scales = [scale / (1 << guard) for scale, guard in zip(products, guards, strict=True)]
+    guards = each_once(lambda scale: max(0, least + _ceil_log2(scale)), products)
+    scales = each_once(lambda scale, guard: scale / (1 << guard), products, guards)
     return Sums(-np.array(guards, dtype=np.int64), scales)
 
 
@@ -66,7 +65,7 @@ def joined(first: Sums, second: Sums, what: str) -> tuple[Sums, Sums]:
     Raises:
         ModelError: scales of a row that are not a power of two apart.
     """
-    apart = [exact_log2(a / b, f"scales of {what}") for a, b in zip(first.scale, second.scale, strict=True)]
+    apart = each_once(lambda a, b: exact_log2(a / b, f"scales of {what}"), first.scale, second.scale)
     left = np.array(apart, dtype=np.int64)
     scale = [min(pair) for pair in zip(first.scale, second.scale, strict=True)]
     return (

@@ -15,6 +15,7 @@ from fixedsim.profiles.choices import OneBit, Scheme
 from fixedsim.profiles.profile import Profile
 
 _TRIED = 5  # powers of two tried downward from the range
+_PIECE = 1 << 14  # samples at a time, which caches hold
 _RATIOS = 32
 
 
@@ -101,6 +102,10 @@ def _ceil_log2(value: float) -> int:
 
 
 def _error(samples: NDArray[Any], form: Format, profile: Profile) -> float:
-    flat = np.asarray(samples, dtype=np.float64).reshape(-1)
-    rounded = to_real(to_raw(flat, form, profile.activation.rounding, profile.activation.overflow), form)
-    return float(np.cumsum(np.square(flat - rounded))[-1]) if flat.size else 0.0  # added in order: same bits everywhere
+    """The sum of squared errors, added in order: the same bits everywhere."""
+    flat, total = samples.reshape(-1), 0.0
+    for first in range(0, flat.size, _PIECE):
+        reals = flat[first : first + _PIECE].astype(np.float64)
+        rounded = to_real(to_raw(reals, form, profile.activation.rounding, profile.activation.overflow), form)
+        total = float(np.cumsum(np.concatenate(([total], np.square(reals - rounded))))[-1])
+    return total

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedsim.assembly.requantization import each_once
 from fixedsim.casts import Rounding
 from fixedsim.errors import ModelError
 from fixedsim.formats import Format, bits_for
@@ -37,10 +38,10 @@ def quantize_bias(
         ModelError: a bias that does not fit the ``width`` bits of its stage.
     """
     form = Format.integer(min(bits or width, width))
-    largest = Fraction(float(np.max(np.abs(bias), initial=0.0)))
-    shifts = [0 if bits is None else _coarser(largest / each, form) for each in scale]
-    units = [each * (1 << shift) for each, shift in zip(scale, shifts, strict=True)]
-    raws = [_nearest(Fraction(real) / unit) for real, unit in zip(bias.tolist(), units, strict=True)]
+    largest = float(np.max(np.abs(bias), initial=0.0))
+    shifts = each_once(lambda each: 0 if bits is None else _coarser(largest, each, form), scale)
+    units = each_once(lambda each, shift: each * (1 << shift), scale, shifts)
+    raws = [_nearest(real, unit) for real, unit in zip(bias.tolist(), units, strict=True)]
     entering = [raw << shift for raw, shift in zip(raws, shifts, strict=True)]
     needed = bits_for(min(entering, default=0), max(entering, default=0))
     if needed > width:
@@ -53,12 +54,13 @@ def quantize_bias(
     return QuantizedBias(raws, np.array(shifts, dtype=np.int64), form, units, bias)
 
 
-def _coarser(largest: Fraction, form: Format) -> int:
+def _coarser(largest: float, scale: Fraction, form: Format) -> int:
     shift = 0
-    while _nearest(largest / (1 << shift)) > form.raw_max:
+    while _nearest(largest, scale * (1 << shift)) > form.raw_max:
         shift += 1
     return shift
 
 
-def _nearest(value: Fraction) -> int:
-    return round_divide(value.numerator, value.denominator, Rounding.HALF_EVEN)
+def _nearest(real: float, unit: Fraction) -> int:
+    numerator, denominator = real.as_integer_ratio()
+    return round_divide(numerator * unit.denominator, denominator * unit.numerator, Rounding.HALF_EVEN)

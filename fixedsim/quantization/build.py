@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fixedsim.arrays import to_raw
 from fixedsim.assembly import LinearTensors, LstmTensors, RawBias, RawMatrix, assemble_linear, assemble_lstm
 from fixedsim.assembly.linear import linear_sum_format
-from fixedsim.assembly.requantization import floor_log2, requantizing, row_constants
+from fixedsim.assembly.requantization import each_once, floor_log2, requantizing, row_constants
 from fixedsim.assembly.sums import Sums, joined, sums
 from fixedsim.assembly.tensors import Overrides, RawVector
 from fixedsim.errors import ModelError
@@ -109,7 +109,7 @@ class Builder:
             self.weights[name] = QuantizedWeight(raws, output.with_scale(Fraction(1)), unit)
             return Embedding.from_raws(layer.name, raws, EmbeddingDatapath(output, Narrowing(output)))
         (weight,) = self.quantized(name)
-        ratios = [Fraction(scale) / output.scale for scale in weight.scale.tolist()]
+        ratios = each_once(lambda scale: Fraction(scale) / output.scale, weight.scale.tolist())
         constants = row_constants(ratios, self.profile.requantize, name)
         datapath = EmbeddingDatapath(weight.format, self._narrowing(output))
         return Embedding.from_raws(
@@ -247,7 +247,7 @@ class Builder:
 
 
 def _matrix(weight: QuantizedWeight, profile: Profile) -> RawMatrix:
-    scale = [Fraction(scale) for scale in weight.scale.tolist()]
+    scale = each_once(Fraction, weight.scale.tolist())
     return RawMatrix(weight.raws, weight.format, scale, by_row=profile.weight.granularity is Granularity.ROW)
 
 

@@ -20,6 +20,7 @@ Reals = NDArray[np.float64]
 _POWERS = 6  # powers of two tried downward from the one that holds the largest magnitude
 _RATIOS = 64  # scales tried downward from the one that holds the largest magnitude
 _LEAST_RATIO = 0.1
+_PIECE = 1 << 14  # weights at a time, which caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def quantize_weight(weight: Reals, bits: int, choices: WeightChoices) -> Quantiz
     best = np.zeros(len(weight))
     least = np.full(len(weight), np.inf)
     for scale in _candidates(magnitude, form, choices):
-        error = _squared_error(weight, to_raws(weight, scale, form) * scale[:, None])
+        error = _squared_error(weight, scale, form)
         if choices.granularity is Granularity.TENSOR:
             error = np.full(len(weight), math.fsum(error))
         better = error < least
@@ -98,12 +99,14 @@ def to_raws(weight: Reals, scale: Reals, form: Format) -> NDArray[np.int64]:
     return form.raw_min + form.raw_step * codes.astype(np.int64)
 
 
-def _squared_error(weight: Reals, reals: Reals) -> Reals:
+def _squared_error(weight: Reals, scale: Reals, form: Format) -> Reals:
     """The sum of squared errors of each row, its columns added in order."""
-    squares = np.square(weight - reals)
-    total = np.zeros(len(weight))
-    for column in range(weight.shape[1]):
-        total += squares[:, column]
+    total, columns = np.zeros(len(weight)), weight.shape[1]
+    some = max(1, _PIECE // max(columns, 1))
+    for first in range(0, len(weight) if columns else 0, some):
+        rows = slice(first, first + some)
+        squares = np.square(weight[rows] - to_raws(weight[rows], scale[rows], form) * scale[rows, None])
+        total[rows] = np.cumsum(squares, axis=1)[:, -1]
     return total
 
 
