@@ -316,7 +316,8 @@ class Panels:
     def multiply_codes(self, codes: NDArray[Any], sums: Words, out: Words) -> None:
         """Write to ``out`` (N, height) the sums of products of codes and what :meth:`codes` gives with them."""
         coding = self.coding
-        backward = self.panels.nbytes > _FAR and next(self._turns) % 2 == 1
+        turns = self.panels.nbytes > _FAR >= out.nbytes  # many sums are better written as they stand
+        backward = turns and next(self._turns) % 2 == 1
         multiply(coding.bits, coding.step, self.panels, codes, sums, self.start, out, self.scratch(), backward)
 
     @cached_property

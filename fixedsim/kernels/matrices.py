@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import signature
 
 from fixedsim.kernels.compilation import compiled, cpu_features
-from fixedsim.kernels.vector import element_pointer, operation
+from fixedsim.kernels.vector import element_pointer, operation, prefetch_write
 
 Panels = npt.NDArray[np.integer[Any]]  # uint8
 Codes = npt.NDArray[np.integer[Any]]  # int8
@@ -167,18 +167,19 @@ _block_2x2, _block_2x1, _block_1x2, _block_1x1 = (_block(*shape) for shape in ((
 
 
 @compiled
-def add_matrices(panels: Panels, lines: int, codes: Codes, out: Words, first: int, last: int) -> int:
+def add_matrices(panels: Panels, lines: int, codes: Codes, out: Words, first: int, last: int, ahead: int) -> int:
     """Add to ``out`` (N, R) what panels ``first`` up to ``last`` of bytes give with groups of the ``codes`` (N, pitch).
 
     Return how many vectors were done: those of whole groups of 16. The registers must be permitted, the pitch a
     multiple of 64. Where the ``lines`` of a panel do not fill registers, the last one holds lines of what comes after
-    it, and the codes there are zeros.
+    it, and the codes there are zeros. Sums that stand ``ahead`` panels away are brought near, for they are next; with 0
+    there are none.
     """
     done: int
     done = codes.shape[0] // GROUP * GROUP
     sums, vector_codes = (out.reshape(-1), out.shape[1]), (codes.reshape(-1), codes.shape[1])
     configure()
-    add_blocks(panels, lines, vector_codes, sums, done, first, last)
+    add_blocks(panels, lines, vector_codes, sums, done, first, last, ahead)
     release()
     return done
 
@@ -192,6 +193,7 @@ def add_blocks(
     vectors: int,
     first: int,
     last: int,
+    ahead: int,
 ) -> None:
     """Add what panels and vectors give, two by two where there are as many."""
     flat, width = codes
@@ -201,6 +203,11 @@ def add_blocks(
         place = panel * stride
         for vector in range(0, vectors, 2 * GROUP):
             code, corner = vector * width, vector * pitch + panel * GROUP
+            if ahead != 0:
+                for coming in range(min(2 * GROUP, vectors - vector)):
+                    there = corner + coming * pitch + ahead * GROUP
+                    prefetch_write(out, there)
+                    prefetch_write(out, there + GROUP)
             if vector + GROUP < vectors:
                 if panel + 1 < last:
                     _block_2x2(panels, place, stride, flat, code, width, steps, out, corner, pitch)

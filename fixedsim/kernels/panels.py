@@ -22,6 +22,7 @@ Block = tuple[int, int, int, int, int, int]
 pasted = numba.njit(inline="always")  # into each caller, before anything is compiled: a part takes its time but once
 _FEW = 2  # vectors up to which packed weights are unpacked for each
 _NEAR = 1 << 18  # bytes of weights and sums that stay in the second cache while all vectors pass
+_FAR = 1 << 20  # bytes of sums beyond which the second cache does not keep what the last call left
 SCRATCH = 1 << 15  # bytes of four panels at a time, unpacked
 _BLOCK = 128  # lines, unpacked, of four panels at a time: they stay in the first cache while every vector passes
 
@@ -92,7 +93,8 @@ def multiply_groups(
         first = (blocks - 1 - block if backward else block) * some
         last = min(first + some, count)
         begin(sums, start, out, first, last)
-        done = add_matrices(panels, lines, codes, out, first, last)
+        ahead = 0 if out.nbytes <= _FAR or block + 1 == blocks else -some if backward else some
+        done = add_matrices(panels, lines, codes, out, first, last, ahead)
         if done < codes.shape[0]:
             multiply_lines(8, 1, panels, lines, codes[done:], out[done:], first, last, panels, backward)
 

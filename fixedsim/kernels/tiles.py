@@ -29,7 +29,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import signature
 
 from fixedsim.kernels.compilation import cpu_features
-from fixedsim.kernels.vector import LANES, element_pointer, operation, splatted
+from fixedsim.kernels.vector import LANES, element_pointer, operation, prefetched, splatted
 
 LINE = 64  # bytes
 LANE = 4
@@ -223,9 +223,7 @@ class _Emitter:
 
     def prefetch(self, line: Any) -> None:
         pointer = self.builder.inttoptr(self.at("ahead", (line, "pace")), _I8.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
-        call = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(call, [pointer, *(ir.Constant(_I32, flag) for flag in (0, 3, 1))])
+        prefetched(self.builder, pointer)
 
     def group(self, line: Any, group: int) -> Any:
         """The weights of one of the groups of a line, as bytes."""

@@ -108,6 +108,14 @@ def element_pointer(context: Any, builder: Any, kind: Any, array: Any, offset: A
     return builder.bitcast(builder.gep(data, [offset]), target.as_pointer())
 
 
+def prefetched(builder: Any, pointer: Any, *, write: bool = False) -> None:
+    """LLVM: have the line of a pointer to bytes brought into the first cache; the pointer may lead anywhere."""
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+    call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(call, [pointer, *(ir.Constant(number, flag) for flag in (int(write), 3, 1))])
+
+
 def _fit(builder: Any, vector: Any, bits: int, *, signed: bool = True) -> Any:
     """LLVM: ``vector`` with elements of ``bits`` bits."""
     now, kind = vector.type.element.width, ir.VectorType(ir.IntType(bits), vector.type.count)
@@ -153,6 +161,17 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, array, types.intp, value), code
+
+
+@operation(lambda array, offset: None)
+def prefetch_write(typingctx: Any, array: Any, offset: Any) -> Any:
+    """Have the line of an element, which need not exist, brought into the first cache to be written."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        prefetched(builder, element_pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8)), write=True)
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.intp), code
 
 
 def _splatter(lanes: LanesType) -> Callable[..., Any]:

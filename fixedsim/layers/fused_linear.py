@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 _CHUNK = 1 << 18  # sums of products at a time: 1 MiB, which caches hold
-_BATCH = 128  # vectors at a time at least: each weight is read for all of them
+_BATCH = 112  # vectors at a time at least: each weight is read for all of them
 
 
 class FusedLinear:
