@@ -18,7 +18,6 @@ from fixedsim.formats import Format
 from fixedsim.layers.bidirectional import Bidirectional
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.lstm import Lstm
-from fixedsim.layers.parts import Matrix
 from fixedsim.model import Model
 from fixedsim.model.layer_kinds import Layer
 from fixedsim.profiles.datapath import Activation, Form, Narrowing, PiecewiseLinear
@@ -101,8 +100,8 @@ def reaches(model: Model) -> Reaches:
     for name, part in lstms(model).items():
         found.signals[previous(name)] = [of_format(part.datapath.read_cell)] * part.units
     for layer in model.layers:
-        for name, products, matrix in _accumulators(layer):
-            split = _split(name, _rows(products, matrix), layer)
+        for name, products in _accumulators(layer):
+            split = _split(name, _rows(products), layer)
             found.signals.update(split)
             found.exact.update(dict.fromkeys(split, products.proven))
     for stage in stages(model).values():
@@ -110,17 +109,17 @@ def reaches(model: Model) -> Reaches:
     return found
 
 
-def _accumulators(layer: Layer) -> Iterator[tuple[str, Products, Matrix]]:
-    """Name, bound and matrix of each accumulator."""
+def _accumulators(layer: Layer) -> Iterator[tuple[str, Products]]:
+    """Name and bound of each accumulator; one that goes over two matrices has the bound at its end."""
     match layer:
         case Linear():
-            yield f"{layer.name}.accumulator", layer.products, layer.matrix
+            yield f"{layer.name}.accumulator", layer.products
         case Lstm():
             if layer.datapath.joint:
-                yield f"{layer.name}.accumulator", layer.recurrent_products, layer.recurrent_matrix
+                yield f"{layer.name}.accumulator", layer.recurrent_products
             else:
-                yield f"{layer.name}.input_accumulator", layer.input_products, layer.input_matrix
-                yield f"{layer.name}.recurrent_accumulator", layer.recurrent_products, layer.recurrent_matrix
+                yield f"{layer.name}.input_accumulator", layer.input_products
+                yield f"{layer.name}.recurrent_accumulator", layer.recurrent_products
             if layer.projection is not None:
                 yield from _accumulators(layer.projection)
         case Bidirectional():
@@ -128,7 +127,7 @@ def _accumulators(layer: Layer) -> Iterator[tuple[str, Products, Matrix]]:
             yield from _accumulators(layer.backward)
 
 
-def _rows(products: Products, matrix: Matrix) -> list[Reach]:
+def _rows(products: Products) -> list[Reach]:
     """The accumulators of each row; any raw where a sum on the way may overflow."""
     if not products.proven:
         return [of_format(products.accumulator.format)] * products.rows
@@ -138,7 +137,7 @@ def _rows(products: Products, matrix: Matrix) -> list[Reach]:
     for row in range(products.rows):
         offset, period = 0, 0
         if first[row] == last[row] and products.guard is not None and products.last is None:
-            common = math.gcd(*matrix.centred[row].tolist())
+            common = math.gcd(*products.weight[row].tolist())
             period = min(_zeros(common) + int(products.guard[row]), MAX_PERIOD)
             offset = first[row] % (1 << period)
         found.append(Reach(lows[row], highs[row], offset, period))
