@@ -31,21 +31,28 @@ def in_processes(
 ) -> Iterator[tuple[int, Found]]:
     """The place and the result of each job, as they come.
 
-    With 1 process, or fewer than 2 jobs, they run here in order. Else ``warm`` runs here first, on the first job: it
-    leaves compiled kernels in the cache on disk, which the processes then find. An exception of a job is raised here;
-    jobs that have not begun are dropped then.
+    With 1 process, or fewer than 2 jobs, they run here in order. Else ``warm`` runs here first, on the first job, while
+    the processes start: it leaves compiled kernels in the cache on disk, which they then find. An exception of a job is
+    raised here; jobs that have not begun are dropped then.
     """
     if processes == 1 or len(jobs) < 2:
         yield from ((place, work(job)) for place, job in enumerate(jobs))
         return
-    warm(jobs[0])
-    with _one_thread_each(), ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn")) as pool:
+    count = min(processes, len(jobs))
+    with _one_thread_each(), ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        for _ in range(count):
+            pool.submit(_started)
+        warm(jobs[0])
         places = {pool.submit(work, job): place for place, job in enumerate(jobs)}
         try:
             for future in as_completed(places):
                 yield places[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _started() -> None:
+    """Nothing: a process that runs it has imported what jobs need."""
 
 
 @contextmanager
