@@ -281,7 +281,7 @@ class Panels:
         return replace(self, coding=replace(self.coding, kind=PanelKind.DOT8, bits=8, step=step), panels=panels)
 
     def suited(self, vectors: int) -> "Panels":
-        """The quicker of packed and unpacked weights: packed for one vector, or for few that find them in far caches."""
+        """The quicker of packed and unpacked weights: packed for one vector, or for few and a matrix in far caches."""
         near = self.panels.nbytes * max(8 // self.coding.bits, 1) <= _FAR
         return self.dense if vectors >= DENSE or (near and vectors > 1) else self
 
