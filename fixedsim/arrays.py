@@ -59,7 +59,8 @@ _FUNCTION_KINDS = {
 }
 _TABULATED = (Function.CMSIS_SIGMOID, Function.CMSIS_TANH)
 _MANTISSA_BITS = 53
-_PIECE = 1 << 14  # reals that are rounded at a time: what is computed on the way stays in caches
+_EXACT_FLOAT64 = 1 << _MANTISSA_BITS
+_PIECE = 1 << 14  # reals at a time: what is computed on the way stays in caches
 _FAR = 1 << 10  # with a shift of -62, beyond every format and a multiple of every 2**bits
 
 
@@ -475,15 +476,21 @@ def to_real(raws: npt.ArrayLike, form: Format) -> Reals:
     """
     given = _integers(raws, "raws")
     numerator, denominator = _scale(form)
-    if _magnitude_of_type(given) + abs(form.zero_point) > INT64.raw_max:
-        exact = [float(raw - form.zero_point) for raw in given.ravel().tolist()]
-        reals = np.array(exact, np.float64).reshape(given.shape)
-    else:  # some elements at a time, so that no second array is as large
-        reals = np.empty(given.shape, np.float64)
-        np.subtract(given, form.zero_point, out=reals, dtype=np.int64, casting="unsafe")
-    reals *= numerator
-    reals /= denominator
-    return reals
+    table = given.reshape(math.prod(given.shape[:-1]), given.shape[-1]) if given.ndim > 1 else given.reshape(-1, 1)
+    largest = _magnitude_of_type(given) + abs(form.zero_point)
+    reals, some = np.empty(table.shape, np.float64), max(1, _PIECE // max(table.shape[1], 1))
+    for first in range(0, len(table), some):  # what is computed stays in caches, and no second array is as large
+        raw, real = table[first : first + some], reals[first : first + some]
+        if largest <= _EXACT_FLOAT64:
+            real[...] = raw
+            real -= form.zero_point
+        elif largest <= INT64.raw_max:
+            np.subtract(raw, form.zero_point, out=real, dtype=np.int64, casting="unsafe")
+        else:
+            real[...] = [[float(each - form.zero_point) for each in row] for row in raw.tolist()]
+        real *= numerator
+        real /= denominator
+    return reals.reshape(given.shape)
 
 
 def require_raws(values: npt.ArrayLike, form: Format, what: str) -> Raws:
