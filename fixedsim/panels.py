@@ -259,8 +259,8 @@ class Panels:
         return -(-self.width // codes) * codes
 
     def scratch(self) -> NDArray[Any]:
-        """Memory for a call of :func:`fixedsim.kernels.panels.multiply`."""
-        return np.empty(SCRATCH if self.coding.bits < 8 else 0, dtype=self.panels.dtype)
+        """Memory for :func:`fixedsim.kernels.panels.multiply`, which writes to it where weights are packed."""
+        return np.empty(SCRATCH, dtype=self.panels.dtype) if self.coding.bits < 8 else self.panels
 
     @cached_property
     def start(self) -> Words:

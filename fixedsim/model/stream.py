@@ -42,6 +42,7 @@ class Stream:
         self.model = model
         self.batch = batch
         self._parts = _parts(model, batch)
+        self._axes, self._format = 1 if model.takes_tokens else 2, model.input_format
 
     def step(self, inputs: ArrayLike) -> Values:
         """The output raws ``(batch, features)`` for the tokens ``(batch,)`` or inputs ``(batch, features)`` of a step.
@@ -53,12 +54,10 @@ class Stream:
             InputError: another shape, or integers that are no tokens or raws of the model.
         """
         values = np.asarray(inputs)
-        axes = 1 if self.model.takes_tokens else 2
-        if values.ndim != axes or len(values) != self.batch:
-            wanted = f"({self.batch},)" if axes == 1 else f"({self.batch}, features)"
+        if values.ndim != self._axes or len(values) != self.batch:
+            wanted = f"({self.batch},)" if self._axes == 1 else f"({self.batch}, features)"
             raise InputError(f"inputs of a step must be {wanted}, not of shape {values.shape}")
-        form = self.model.input_format
-        values = (values if form is None else self._checked(values, form))[None]
+        values = (values if self._format is None else self._checked(values, self._format))[None]
         for part in self._parts:
             values = part.step(values)
         output: Values = values[0]
