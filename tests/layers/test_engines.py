@@ -85,7 +85,7 @@ def wanted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> P
 def test_linear(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=90)
+    @settings(max_examples=130)
     @given(linear_cases(REACHED_BY[wanted]))
     def check(case: LinearCase) -> None:
         reached[check_linear(case).kernel] += 1
@@ -97,7 +97,7 @@ def test_linear(wanted: ProductKernel) -> None:
 def test_lstm(wanted: ProductKernel) -> None:
     reached: Counter[ProductKernel] = Counter()
 
-    @settings(max_examples=45)
+    @settings(max_examples=70)
     @given(lstm_cases(REACHED_BY[wanted]))
     def check(case: LstmCase) -> None:
         reached.update(products.kernel for products in check_lstm(case))
