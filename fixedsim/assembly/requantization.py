@@ -31,7 +31,7 @@ class RowConstants:
 
 
 def each_once(of: Callable[..., Found], *columns: Sequence[Any]) -> list[Found]:
-    """What a function gives for each row of the columns; rows that are alike, as they mostly are, share one call."""
+    """What a function gives for each row of the columns of hashable values; equal rows, as most are, share one call."""
     known: dict[tuple[Any, ...], Found] = {}
     found = []
     for row in zip(*columns, strict=True):

@@ -17,6 +17,8 @@ from fixedsim.layers.embedding import Embedding
 from fixedsim.layers.linear import Linear
 from fixedsim.layers.reversal import Reversal
 from fixedsim.model import Model
+from fixedsim.network import Network
+from fixedsim.profiles import Profile, load_profile
 from fixedsim.profiles.datapath import (
     Accumulator,
     BiasStage,
@@ -27,6 +29,7 @@ from fixedsim.profiles.datapath import (
     Narrowing,
     PiecewiseLinear,
 )
+from fixedsim.quantization import quantize
 from fixedsim.spec.activations import look_up
 from fixedsim.spec.casts import doubling_high_multiply, round_shift
 from fixedsim.testing import Scope, linear_layers, lstm_layers
@@ -37,7 +40,7 @@ from fixedsim_golden.playing import lstms, play
 from fixedsim_golden.reach import Reach, reaches
 from fixedsim_golden.stages import Stage, signals_of, stages
 from fixedsim_golden.tensors import named_tables
-from tests.golden.set_models import PROFILES, case_lists, drawn, model, shipped
+from tests.golden.set_models import KINDS, PROFILES, RANGES, case_lists, drawn, model, network, shipped
 from tests.golden.set_models import few_tried as few_tried
 from tests.golden.test_stages import value
 
@@ -104,6 +107,18 @@ def test_signals_of_shipped_profiles_stay_within_reach(profile: str, data: st.Da
 def test_signals_of_drawn_datapaths_stay_within_reach(data: st.DataObject) -> None:
     made = data.draw(drawn())
     cases = [*data.draw(case_lists(made)), *extreme_cases(made)]
+    check_bounds(made, signals_of(made, cases, play(made, cases)))
+
+
+def test_one_accumulator_over_both_matrices_moves_with_either() -> None:
+    """In partial sums the two matrices stand in one: that the weights of one have a factor binds no sum."""
+    plain = load_profile("fixed-point").to_dict()
+    level = {"grouping": "lanes", "count": 2, "bits": 48}
+    profile = Profile.from_dict(plain | {"accumulator": plain["accumulator"] | {"joint": True, "partial": [level]}})
+    halves = {"lstm.input.weight": np.full((12, 2), [0.5, 3 / 128]), "lstm.recurrent.weight": np.full((12, 3), 0.5)}
+    weights = {**network(KINDS["stream"]).weights, **halves}
+    made = quantize(Network(KINDS["stream"], weights), profile=profile, ranges=RANGES)
+    cases = extreme_cases(made)
     check_bounds(made, signals_of(made, cases, play(made, cases)))
 
 
